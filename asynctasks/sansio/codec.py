@@ -1,0 +1,150 @@
+"""
+The one JSON contract, whatever library is behind it.
+
+Reading: UTF-8 with at most one byte order mark; finite numbers only; integers
+exact; no lone surrogates; nesting up to some hundred levels. Whatever breaks
+this is a :class:`ResponseDecodeError`, never an error of the JSON library.
+
+Writing: compact UTF-8; finite numbers and plain types only. Whatever breaks this
+is an :class:`InvalidArgument` that names the place.
+
+The standard library is always there; orjson (extra ``speed``) reads faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+import json
+import math
+import re
+from typing import Any
+
+from ..exceptions import InvalidArgument, ResponseDecodeError
+
+
+try:
+    import orjson
+except ImportError:  # the extra ``speed`` is not installed
+    orjson = None  # type: ignore[assignment]
+
+
+__all__ = ["dumps", "loads", "loads_orjson", "loads_stdlib"]
+
+BOM = b"\xef\xbb\xbf"
+
+LONG_INTEGER = re.compile(rb"\d{19}")
+"""Where orjson may turn an integer into a float: beyond 64 bits."""
+
+SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def loads_stdlib(data: bytes) -> Any:
+    """Read JSON with the standard library; see the module for the contract."""
+    try:
+        text = data.removeprefix(BOM).decode()
+        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        if SURROGATE.search(data):
+            json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError as exc:
+        raise ResponseDecodeError("JSON", found="too many nested levels") from exc
+    except ValueError as exc:
+        raise ResponseDecodeError("JSON", found=_describe(data, exc)) from exc
+    return value
+
+
+def loads_orjson(data: bytes) -> Any:
+    """Read JSON with orjson; see the module for the contract."""
+    if LONG_INTEGER.search(data):
+        return loads_stdlib(data)  # orjson would silently round it
+    try:
+        return orjson.loads(data.removeprefix(BOM))
+    except ValueError as exc:
+        raise ResponseDecodeError("JSON", found=_describe(data, exc)) from exc
+
+
+loads: Callable[[bytes], Any] = loads_stdlib if orjson is None else loads_orjson
+"""
+Read JSON with the fastest library there is.
+
+Raises:
+    ResponseDecodeError: it is not JSON as the contract has it.
+"""
+
+
+def dumps(value: Any, *, name: str = "inputs") -> bytes:
+    """
+    Write *value* as compact JSON.
+
+    Args:
+        value: dicts, lists, strings, finite numbers, booleans and None.
+        name: what the error calls it.
+
+    Raises:
+        InvalidArgument: it holds something that JSON cannot say.
+    """
+    try:
+        text = json.dumps(
+            value, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+        )
+        return text.encode()
+    except (TypeError, ValueError, RecursionError) as exc:
+        where, what = _offender(value, name, 0)
+        remedy = "JSON has no such value; convert it first"
+        raise InvalidArgument(where, what, remedy) from exc
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text[:20]} is not a finite number")
+    return number
+
+
+def _describe(data: bytes, exc: ValueError) -> str:
+    """Say what is wrong and show how the text begins."""
+    if not data.strip():
+        return "an empty body"
+    start = data[:120].decode("utf-8", "replace")
+    return f"{exc.__class__.__name__} ({str(exc)[:100]}) in {start!r}"
+
+
+def _offender(value: Any, where: str, depth: int) -> tuple[str, str]:
+    """Find the first value that JSON cannot say: its path, and what it is."""
+    if depth > 200:  # noqa: PLR2004 - deep enough to name the place
+        return where, "too many nested levels, or a value that contains itself"
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if not isinstance(key, str | int | float | bool | None):
+                return where, f"the key {key!r}"
+            found = _offender(item, f"{where}.{key}", depth + 1)
+            if found[1]:
+                return found
+        return (where, "") if isinstance(value, dict) else (where, repr(value))
+    if isinstance(value, list | tuple):
+        return _first_of(value, where, depth)
+    if isinstance(value, str):
+        return where, "" if _encodable(value) else "a lone surrogate"
+    if isinstance(value, float) and not math.isfinite(value):
+        return where, repr(value)
+    plain = value is None or isinstance(value, bool | int | float)
+    return where, "" if plain else f"a {type(value).__name__}"
+
+
+def _first_of(values: Sequence[Any], where: str, depth: int) -> tuple[str, str]:
+    for index, item in enumerate(values):
+        found = _offender(item, f"{where}[{index}]", depth + 1)
+        if found[1]:
+            return found
+    return where, ""
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,577 @@
+"""
+What all services have in common: tasks, their states, and the verbs on them.
+
+A :class:`Dialect` says how one service words the shared conversation: submit, poll,
+result, cancel, and the resources around it. It is pure: its methods are flows that
+yield requests and are sent the answers.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+import enum
+from typing import Any, ClassVar
+
+import attrs
+
+from . import codec
+from .http import Body, Flow, Request, Response
+from ..exceptions import (
+    AuthenticationFailed,
+    Conflict,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    RateLimited,
+    RemoteProtocolError,
+    RequestRejected,
+    ResponseDecodeError,
+    ResponseError,
+    ServiceBroken,
+    UnsupportedOperation,
+)
+
+
+__all__ = [
+    "Capabilities",
+    "Dialect",
+    "Launched",
+    "Page",
+    "Payload",
+    "Prepared",
+    "Query",
+    "Reconcile",
+    "TaskRef",
+    "TaskState",
+    "TaskStatus",
+    "decode_content",
+    "expect",
+    "field",
+    "merge_status",
+    "refusal",
+]
+
+
+class TaskState(enum.Enum):
+    """
+    Where a task is, in the words shared by all services.
+
+    ``UNKNOWN`` is a word of the service that this version does not know: it never
+    ends a wait and is never an error.
+    """
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether the task is over."""
+        return self in TERMINAL
+
+
+TERMINAL = frozenset({TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED})
+
+RANKS = {
+    TaskState.QUEUED: 0,
+    TaskState.RUNNING: 1,
+    TaskState.UNKNOWN: 1,
+    TaskState.SUCCEEDED: 2,
+    TaskState.FAILED: 2,
+    TaskState.CANCELLED: 2,
+}
+"""The order in which a task passes its states; see :func:`merge_status`."""
+
+
+@attrs.frozen(kw_only=True)
+class TaskStatus:
+    """What the service said about a task when it was last looked at."""
+
+    state: TaskState
+    """The state in our words."""
+
+    word: str = ""
+    """The service's own word."""
+
+    done: bool = attrs.field()
+    """Whether the task is over. A parent with running parts is not."""
+
+    outcome_known: bool = True
+    """Whether ``state`` says how it ended. Some services only say *that* it did."""
+
+    cancel_requested: bool = False
+    """Whether a cancel was asked for. The task may still end in any way."""
+
+    created_at: datetime | None = None
+    """When the service accepted it (aware, UTC)."""
+
+    started_at: datetime | None = None
+    """When it began to run (aware, UTC)."""
+
+    ended_at: datetime | None = None
+    """When it ended (aware, UTC)."""
+
+    queue_time: float | None = None
+    """Seconds in the queue, as the service reports them."""
+
+    run_time: float | None = None
+    """Seconds running, as the service reports them."""
+
+    progress: float | None = None
+    """Between 0 and 1, where the service reports it."""
+
+    return_code: int | None = None
+    """The service's return code, where it has one."""
+
+    message: str = ""
+    """The service's own words about an error; empty where there are none."""
+
+    run: int | None = None
+    """The index of the run, for a recurring task."""
+
+    generation: int = 0
+    """Counts relaunches: a relaunched task starts again in a new generation."""
+
+    raw: Mapping[str, Any] = attrs.field(factory=dict, repr=False, eq=False)
+    """The service's document as it came, unknown fields included."""
+
+    @done.default
+    def _done_when_terminal(self) -> bool:
+        return self.state.terminal
+
+
+def merge_status(old: TaskStatus | None, new: TaskStatus) -> TaskStatus:
+    """
+    Return what is known after *new* arrived.
+
+    Within a generation the state is a lattice: terminal stays terminal, and a late
+    or repeated answer does no harm. A request to cancel is not forgotten.
+    """
+    if old is None:
+        return new
+    if new.generation != old.generation:
+        return new if new.generation > old.generation else old
+    if old.done or RANKS[new.state] < RANKS[old.state]:
+        kept, other = old, new
+    else:
+        kept, other = new, old
+    if other.cancel_requested and not kept.cancel_requested:
+        return attrs.evolve(kept, cancel_requested=True)
+    return kept
+
+
+@attrs.frozen(kw_only=True)
+class TaskRef:
+    """Which task: everything a service needs to be asked about it. No secrets."""
+
+    id: str
+    service: str | None = None
+    app: str | None = None
+    app_version: str | None = None
+    run: int | None = None
+    """The run of a recurring task; None means the last one, or the only one."""
+
+    trace: str | None = None
+    """The W3C trace context in which it was submitted, where there was one."""
+
+
+class Reconcile(enum.Enum):
+    """How a submit whose answer was lost can be settled afterwards."""
+
+    KEY = "key"
+    """The service honours an idempotency key."""
+
+    CONFIG = "config"
+    """The tasks of one journalled configuration can be listed."""
+
+    ORPHANS = "orphans"
+    """Tasks of the list that no intent accounts for are the candidates."""
+
+    NONE = "none"
+    """Nothing can be found out afterwards."""
+
+
+@attrs.frozen(kw_only=True)
+class Capabilities:
+    """What a service has. The feature matrix of the README is made of these."""
+
+    reconcile: Reconcile
+    """How an unknown submit can be settled."""
+
+    resources: Mapping[str, frozenset[str]] = attrs.field(factory=dict)
+    """The resource verbs by resource, e.g. ``{"tasks": {"select", "count"}}``."""
+
+    cancel: bool = True
+    """Whether a running task can be cancelled."""
+
+    task_list: bool = False
+    """Whether tasks can be listed."""
+
+    content: bool = False
+    """Whether a submit may carry content other than JSON."""
+
+    files: bool = False
+    """Whether a submit may carry files."""
+
+    schedule: bool = False
+    """Whether tasks can be scheduled for later or repeated."""
+
+    delete: bool = False
+    """Whether a finished task can be deleted."""
+
+    push: bool = False
+    """Whether the service pushes events; else status events come from polls."""
+
+    def require(self, resource: str, verb: str, service: str) -> None:
+        """
+        Refuse a resource verb that the service does not have.
+
+        Raises:
+            UnsupportedOperation: it names what the service has.
+        """
+        verbs = self.resources.get(resource)
+        if verbs is not None and verb in verbs:
+            return
+        available = [
+            f"{known}({name!r})"
+            for name, having in sorted(self.resources.items())
+            for known in sorted(having)
+        ]
+        operation = f"{verb}({resource!r})"
+        raise UnsupportedOperation(operation, service, tuple(available))
+
+
+@attrs.frozen(kw_only=True)
+class Payload:
+    """What is sent with a submit: JSON inputs, content as it is, or files."""
+
+    body: Body = attrs.field(default=b"", repr=False)
+    content_type: str | None = None
+    inputs: Any = attrs.field(default=None, repr=False)
+    """The JSON inputs before they were written, for dialects that wrap them."""
+
+
+@attrs.frozen(kw_only=True)
+class Prepared:
+    """A submit that is ready to be launched; preparing it started nothing."""
+
+    service: str
+    payload: Payload
+    config_id: str | None = None
+    """The service's id of a stored configuration, where it has such a step."""
+
+    options: Mapping[str, Any] = attrs.field(factory=dict)
+    """What else the dialect needs for the launch."""
+
+
+@attrs.frozen(kw_only=True)
+class Launched:
+    """A task that the service accepted."""
+
+    ref: TaskRef
+    status: TaskStatus | None = None
+    """Its first status, where the answer to the submit carried one."""
+
+
+@attrs.frozen(kw_only=True)
+class Query:
+    """Which rows of a resource are wanted."""
+
+    where: Mapping[str, Any] = attrs.field(factory=dict)
+    sort: str | None = None
+    offset: int = 0
+    limit: int | None = None
+    """Rows a page at most; None leaves it to the dialect."""
+
+
+@attrs.frozen(kw_only=True)
+class Page:
+    """Some rows of a resource."""
+
+    rows: Sequence[Mapping[str, Any]]
+    total: int | None = None
+    """How many rows there are in all, where the service says so."""
+
+    next: Query | None = None
+    """What to ask for the page after this one; None after the last."""
+
+
+class Dialect(ABC):
+    """
+    How one service words the shared conversation.
+
+    Subclasses are frozen values: two dialects that are equal speak alike.
+    """
+
+    protocol: ClassVar[str]
+    """The name in tokens, profiles and the journal, e.g. ``"aimms"``."""
+
+    states: ClassVar[Mapping[str, TaskState]]
+    """The service's words, in lower case."""
+
+    @property
+    @abstractmethod
+    def capabilities(self) -> Capabilities:
+        """What this service has."""
+
+    @property
+    @abstractmethod
+    def variant(self) -> str:
+        """Version and flavour, as tokens name it, e.g. ``"v2-cloud"``."""
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """The name that people read, e.g. ``"AIMMS v2 (cloud)"``."""
+
+    # --- the life of a task --------------------------------------------------
+
+    def prepare(
+        self, service: str, payload: Payload, options: Mapping[str, Any]
+    ) -> Flow[Prepared]:
+        """Make a submit ready; may be repeated. Services of one step ask nothing."""
+        yield from ()
+        return Prepared(service=service, payload=payload, options=options)
+
+    @abstractmethod
+    def launch(self, prepared: Prepared) -> Flow[Launched]:
+        """Start the task. Never repeated blindly."""
+
+    @abstractmethod
+    def poll(self, ref: TaskRef) -> Flow[TaskStatus]:
+        """Look once."""
+
+    @abstractmethod
+    def result(self, ref: TaskRef, status: TaskStatus) -> Flow[Response]:
+        """Fetch the result of a task that ended."""
+
+    @abstractmethod
+    def build_download(self, ref: TaskRef) -> Request:
+        """Build the request whose answer is the result, to be streamed."""
+
+    def parse_head(self, head: Response) -> None:
+        """
+        Accept the head of a streamed result.
+
+        Raises:
+            ResponseError: the service refuses it.
+        """
+        expect(head, 200)
+
+    @abstractmethod
+    def cancel(self, ref: TaskRef) -> Flow[TaskStatus]:
+        """Ask for the task's end; the status may not be terminal yet."""
+
+    def delete(self, ref: TaskRef) -> Flow[None]:
+        """Remove a task and its data from the service."""
+        yield from ()
+        raise UnsupportedOperation("delete of a task", self.title)
+
+    def state_of(self, word: str) -> TaskState:
+        """Translate the service's word; one that is not known is UNKNOWN."""
+        return self.states.get(word.lower(), TaskState.UNKNOWN)
+
+    # --- resources -----------------------------------------------------------
+
+    def select(self, resource: str, query: Query) -> Flow[Page]:
+        """Fetch one page of rows."""
+        yield from ()
+        raise self._unsupported(resource, "select")
+
+    def select_one(self, resource: str, key: str) -> Flow[Mapping[str, Any] | None]:
+        """Fetch one row by its key; None where there is none."""
+        yield from ()
+        raise self._unsupported(resource, "select_one")
+
+    def insert(self, resource: str, row: Mapping[str, Any]) -> Flow[Mapping[str, Any]]:
+        """Add a row."""
+        yield from ()
+        raise self._unsupported(resource, "insert")
+
+    def update(
+        self, resource: str, key: str, row: Mapping[str, Any]
+    ) -> Flow[Mapping[str, Any]]:
+        """Change the row of this key."""
+        yield from ()
+        raise self._unsupported(resource, "update")
+
+    def upsert(self, resource: str, row: Mapping[str, Any]) -> Flow[Mapping[str, Any]]:
+        """Add a row, or change the one with the same key."""
+        yield from ()
+        raise self._unsupported(resource, "upsert")
+
+    def delete_rows(self, resource: str, where: Mapping[str, Any]) -> Flow[int]:
+        """Delete the rows that match; return how many."""
+        yield from ()
+        raise self._unsupported(resource, "delete")
+
+    def delete_one(self, resource: str, key: str) -> Flow[bool]:
+        """Delete one row; return whether there was one."""
+        yield from ()
+        raise self._unsupported(resource, "delete_one")
+
+    def count(self, resource: str, where: Mapping[str, Any]) -> Flow[int]:
+        """Count the rows that match."""
+        yield from ()
+        raise self._unsupported(resource, "count")
+
+    def _unsupported(self, resource: str, verb: str) -> UnsupportedOperation:
+        return UnsupportedOperation(f"{verb}({resource!r})", self.title)
+
+
+# --- parsing -----------------------------------------------------------------
+
+REFUSALS: Mapping[int, type[ResponseError]] = {
+    401: AuthenticationFailed,
+    403: PermissionDenied,
+    404: NotFound,
+    409: Conflict,
+}
+
+SERVER_FAULT = 500
+
+
+def refusal(response: Response) -> ResponseError:
+    """Return the error that a refusing answer means, with the service's words."""
+    asked = response.retry_after
+    if response.status == 429 or (response.status == 503 and asked is not None):  # noqa: PLR2004
+        words = _words(response)
+        return RateLimited(response.redacted(), words, retry_after=asked)
+    kind = REFUSALS.get(response.status)
+    if kind is None:
+        broken = response.status >= SERVER_FAULT
+        kind = ServiceBroken if broken else RequestRejected
+    return kind(response.redacted(), _words(response))
+
+
+def _words(response: Response) -> str:
+    """Find the service's own words in an error answer of whatever form."""
+    try:
+        document = response.json()
+    except RemoteProtocolError:
+        text = response.body.decode("utf-8", "replace").strip()
+        return "" if text.startswith("<") else text
+    if isinstance(document, dict):
+        for name in ("message", "errorMessage", "error_description", "error"):
+            words = document.get(name)
+            if isinstance(words, str) and words:
+                return words
+    return response.body.decode("utf-8", "replace").strip()
+
+
+def expect(response: Response, *statuses: int) -> Response:
+    """
+    Return the answer if its status is one of these.
+
+    Raises:
+        ResponseError: the service refuses (4xx, 5xx).
+        RemoteProtocolError: another success or a redirect than documented.
+    """
+    if response.status in statuses:
+        return response
+    if response.status >= 400:  # noqa: PLR2004 - client and server errors
+        raise refusal(response)
+    wanted = " or ".join(str(status) for status in statuses)
+    found = f"status {response.status}"
+    raise RemoteProtocolError(f"status {wanted}", response.redacted(), found)
+
+
+def field(
+    document: Any,
+    name: str,
+    kinds: type | tuple[type, ...],
+    response: Response,
+    *,
+    required: bool = False,
+) -> Any:
+    """
+    Return a field of a JSON object, checked, never converted.
+
+    Args:
+        document: what was decoded.
+        name: the field's name.
+        kinds: the types it may have; a bool is never an int here.
+        response: the answer it came in, for the error.
+        required: refuse it where it is missing or null; else that gives None.
+
+    Raises:
+        RemoteProtocolError: it is missing or of another type; the error has its
+            JSON path.
+    """
+    if not isinstance(document, dict):
+        found = f"a {_kind(document)}"
+        raise RemoteProtocolError("a JSON object", response.redacted(), found)
+    value = document.get(name)
+    if value is None:
+        if not required:
+            return None
+        found = "null" if name in document else "no such field"
+        raise RemoteProtocolError(f"a value at $.{name}", response.redacted(), found)
+    wanted = kinds if isinstance(kinds, tuple) else (kinds,)
+    if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
+        names = " or ".join(KINDS.get(kind, kind.__name__) for kind in wanted)
+        found = f"a {_kind(value)}"
+        raise RemoteProtocolError(f"a {names} at $.{name}", response.redacted(), found)
+    return value
+
+
+KINDS: Mapping[type, str] = {
+    str: "string",
+    int: "whole number",
+    float: "number",
+    bool: "boolean",
+    list: "array",
+    dict: "object",
+    type(None): "null",
+}
+
+
+def _kind(value: Any) -> str:
+    return KINDS.get(type(value), type(value).__name__)
+
+
+DECODERS = ("auto", "json", "text", "bytes")
+
+
+def decode_content(response: Response, decode: str = "auto") -> Any:
+    """
+    Decode a result.
+
+    Args:
+        response: the answer that carries it.
+        decode: ``"json"``, ``"text"`` and ``"bytes"`` insist on that kind.
+            ``"auto"`` gives the decoded value for a JSON media type and for what is
+            a JSON object or array whatever it is labelled, text for ``text/*``, and
+            else bytes.
+
+    Raises:
+        InvalidArgument: *decode* is none of these.
+        ResponseDecodeError: the body is not of the kind that was insisted on.
+    """
+    if decode not in DECODERS:
+        remedy = f"choose one of {', '.join(DECODERS)}"
+        raise InvalidArgument("decode", decode, remedy)
+    if decode == "json" or (decode == "auto" and _is_json(response.media_type)):
+        return response.json()
+    if decode == "text":
+        return response.text()
+    if decode == "bytes":
+        return response.body
+    # Some services label results by a file extension that was never set.
+    if response.body.removeprefix(codec.BOM).lstrip()[:1] in {b"{", b"["}:
+        try:
+            return codec.loads(response.body)
+        except ResponseDecodeError:
+            pass
+    return response.text() if response.media_type.startswith("text/") else response.body
+
+
+def _is_json(media_type: str) -> bool:
+    return media_type == "application/json" or media_type.endswith("+json")
+
+

@@ -1,0 +1,168 @@
+"""
+When a request is sent again, and when that would be wrong.
+
+Pure: the caller brings the clock (``elapsed``) and the dice (a number from 0 to 1).
+What may be repeated follows from what was sent, never from hope: a request that may
+have arrived is repeated only if its dialect says that repeating it is harmless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from .http import Request, Response, body_replayable
+from ..exceptions import (
+    AsyncTasksError,
+    InvalidArgument,
+    RemoteProtocolError,
+    ServiceBroken,
+    TransportError,
+)
+
+
+__all__ = [
+    "NO_RETRY",
+    "RetryPolicy",
+    "backoff",
+    "may_repeat",
+    "next_wait",
+    "outcome_unknown",
+]
+
+REPEATABLE_STATUSES = frozenset({408, 425, 500, 502, 503, 504})
+"""Refusals that may pass, for requests whose repetition is harmless."""
+
+REFUSED_UNPROCESSED = 429
+"""The service says that it did not look at the request: any may be repeated."""
+
+GATEWAY_LOST_THE_ANSWER = frozenset({502, 504})
+"""A gateway speaks: whether the service behind it got the request is not known."""
+
+
+def _positive(what: str, *, zero: bool = False) -> Callable[..., None]:
+    def validate(_: Any, __: Any, value: float) -> None:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not (0 <= value < float("inf")) or (value == 0 and not zero):
+            least = "0 or more" if zero else "more than 0"
+            raise InvalidArgument(what, value, f"must be a finite number, {least}")
+
+    return validate
+
+
+@attrs.frozen(kw_only=True)
+class RetryPolicy:
+    """
+    How often, how long and how patiently one request is repeated.
+
+    The wait before attempt *n + 1* is ``wait_initial * wait_exp_base**(n - 1)`` plus
+    a random part of ``wait_jitter``, at most ``wait_max`` seconds; a ``Retry-After``
+    of the service replaces it where it is longer.
+    """
+
+    attempts: int = attrs.field(default=10, validator=_positive("attempts"))
+    """How often a request is sent at most."""
+
+    timeout: float = attrs.field(default=45.0, validator=_positive("timeout"))
+    """Seconds for one request with all its retries; it bounds the last attempt."""
+
+    wait_initial: float = attrs.field(
+        default=0.1, validator=_positive("wait_initial", zero=True)
+    )
+    wait_max: float = attrs.field(
+        default=5.0, validator=_positive("wait_max", zero=True)
+    )
+    wait_jitter: float = attrs.field(
+        default=1.0, validator=_positive("wait_jitter", zero=True)
+    )
+    wait_exp_base: float = attrs.field(
+        default=2.0, validator=_positive("wait_exp_base")
+    )
+    retry_after_max: float = attrs.field(
+        default=120.0, validator=_positive("retry_after_max", zero=True)
+    )
+    """Seconds of ``Retry-After`` that are obeyed; beyond, ``RateLimited`` is raised."""
+
+
+NO_RETRY = RetryPolicy(attempts=1)
+"""One attempt; the watcher's polls use it, because their schedule is their retry."""
+
+
+def backoff(policy: RetryPolicy, attempt: int, dice: float) -> float:
+    """
+    Return the seconds to wait after the given attempt.
+
+    Args:
+        policy: how patiently.
+        attempt: the number of the attempt that failed, from 1.
+        dice: a random number from 0 to 1.
+    """
+    # The exponent is capped: beyond it every base above 1 has passed wait_max.
+    grown = policy.wait_initial * policy.wait_exp_base ** min(attempt - 1, 64)
+    return min(policy.wait_max, grown + dice * policy.wait_jitter)
+
+
+def may_repeat(request: Request, outcome: Response | AsyncTasksError) -> bool:
+    """Tell whether sending the request again is harmless and may help."""
+    if isinstance(outcome, TransportError) and not outcome.sent:
+        return outcome.retryable
+    if not body_replayable(request.body):
+        return False
+    if isinstance(outcome, AsyncTasksError):
+        return outcome.retryable and request.replayable
+    if outcome.status == REFUSED_UNPROCESSED:
+        return True
+    return request.replayable and outcome.status in REPEATABLE_STATUSES
+
+
+def next_wait(
+    policy: RetryPolicy,
+    request: Request,
+    outcome: Response | AsyncTasksError,
+    *,
+    attempt: int,
+    elapsed: float,
+    dice: float,
+) -> float | None:
+    """
+    Decide what follows an attempt.
+
+    Args:
+        policy: how often and how long.
+        request: what was sent.
+        outcome: its answer, or the error instead of one.
+        attempt: the number of the attempt, from 1.
+        elapsed: seconds since the first attempt began.
+        dice: a random number from 0 to 1.
+
+    Returns:
+        The seconds to wait before the next attempt; None when there is none and
+        the outcome stands.
+    """
+    if attempt >= policy.attempts or not may_repeat(request, outcome):
+        return None
+    wait = backoff(policy, attempt, dice)
+    asked = outcome.retry_after if isinstance(outcome, Response) else None
+    if asked is not None:
+        if asked > policy.retry_after_max:
+            return None
+        wait = max(wait, asked)
+    return wait if elapsed + wait < policy.timeout else None
+
+
+def outcome_unknown(error: AsyncTasksError) -> bool:
+    """
+    Tell whether a submit that ended with this error may have been accepted.
+
+    So it is when something was sent and no answer came, when a gateway lost the
+    answer, and when a success arrived that cannot be read.
+    """
+    if isinstance(error, TransportError):
+        return error.sent
+    if isinstance(error, ServiceBroken):
+        return error.status in GATEWAY_LOST_THE_ANSWER
+    if isinstance(error, RemoteProtocolError):
+        return error.status is None or error.status < 300  # noqa: PLR2004 - 2xx
+    return False

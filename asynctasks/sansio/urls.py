@@ -1,0 +1,188 @@
+"""
+Paths, queries and links: nothing a caller or a server says may leave its place.
+
+Ids become one path segment each and cannot change the path, the query or the
+headers; links that a server hands out are resolved against the configured origin
+and refused when they point elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+import ipaddress
+import re
+from urllib.parse import quote, unquote, urljoin, urlsplit
+
+from ..exceptions import InvalidArgument, UntrustedUrl
+
+
+__all__ = [
+    "is_loopback",
+    "join_query",
+    "origin_of",
+    "resolve_server_url",
+    "segment",
+    "split_base",
+]
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+CONTROLS = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]")
+"""Controls, blanks and line separators: in no URL that a server may hand out."""
+
+MAX_URL = 8192
+"""Characters of a server-given URL at most."""
+
+
+def segment(value: str, name: str = "id") -> str:
+    """
+    Return *value* percent-encoded as exactly one path segment.
+
+    Args:
+        value: the id or name as the user has it, not encoded.
+        name: what the error calls it.
+
+    Raises:
+        InvalidArgument: it is empty, holds controls, or climbs in the path
+            (``.`` or ``..`` between slashes, in any encoding).
+    """
+    if not isinstance(value, str):
+        raise InvalidArgument(name, value, "must be text (keep numbers such as 007)")
+    if not value:
+        raise InvalidArgument(name, value, "must not be empty")
+    if any(ord(c) < 0x20 or 0x7F <= ord(c) <= 0x9F for c in value):  # noqa: PLR2004 - C0, DEL and C1
+        raise InvalidArgument(name, value, "must not contain control characters")
+    if _climbs(value):
+        raise InvalidArgument(name, value, "must not contain . or .. as a path part")
+    try:
+        return quote(value, safe="")
+    except UnicodeEncodeError as exc:
+        raise InvalidArgument(name, value, "must be valid Unicode text") from exc
+
+
+def _climbs(value: str) -> bool:
+    """Tell whether a decoder somewhere on the way could see a dot segment."""
+    while True:
+        if any(part in {".", ".."} for part in re.split(r"[/\\]", value)):
+            return True
+        decoded = unquote(value)
+        if decoded == value:
+            return False
+        value = decoded
+
+
+def join_query(path: str, params: Mapping[str, str | int | float | bool | None]) -> str:
+    """
+    Append a query to a path; parameters that are None are left out.
+
+    Everything but unreserved characters is percent-encoded, ``+`` and blanks
+    included; booleans are written as ``true`` and ``false``.
+    """
+    pairs = [
+        f"{quote(name, safe='')}={quote(_text(value), safe='')}"
+        for name, value in params.items()
+        if value is not None
+    ]
+    return f"{path}?{'&'.join(pairs)}" if pairs else path
+
+
+def _text(value: str | float | bool) -> str:  # noqa: FBT001 - a query value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def split_base(url: str, name: str = "url") -> tuple[str, str]:
+    """
+    Split a configured base URL into its origin and its path.
+
+    Returns:
+        The origin such as ``"https://acme.example"``, without a default port, and
+        the path without its last slash, such as ``"/secure/api/v2.0"`` or ``""``.
+
+    Raises:
+        InvalidArgument: it is no absolute http(s) URL, or carries a user name, a
+            query or a fragment.
+    """
+    if not isinstance(url, str) or CONTROLS.search(url):
+        raise InvalidArgument(name, url, "must be a URL without blanks or controls")
+    try:
+        origin = origin_of(url)
+        parts = urlsplit(url)
+    except ValueError as exc:
+        raise InvalidArgument(name, url, f"is not a usable URL: {exc}") from exc
+    if parts.query or parts.fragment:
+        raise InvalidArgument(name, url, "a base URL has no query and no fragment")
+    path = parts.path.rstrip("/")
+    if _climbs(path):
+        raise InvalidArgument(name, url, "must not contain . or .. as a path part")
+    return origin, quote(path, safe="/%!$&'()*+,;=:@~-._")
+
+
+def origin_of(url: str) -> str:
+    """
+    Return scheme, host and port of a URL, in the one form used for comparisons.
+
+    Raises:
+        ValueError: the URL has none, is neither http nor https, or carries a
+            user name or password.
+    """
+    parts = urlsplit(url)
+    scheme = parts.scheme.lower()
+    if scheme not in DEFAULT_PORTS:
+        raise ValueError("it must start with http:// or https://")
+    if "@" in parts.netloc:
+        raise ValueError("it must not contain a user name or password")
+    if "\\" in url:
+        raise ValueError("it must not contain a backslash")
+    host = parts.hostname
+    if not host:
+        raise ValueError("it names no host")
+    host = f"[{host}]" if ":" in host else host.rstrip(".")
+    port = parts.port  # raises ValueError where it is no port
+    if port is None or port == DEFAULT_PORTS[scheme]:
+        return f"{scheme}://{host}"
+    return f"{scheme}://{host}:{port}"
+
+
+def is_loopback(origin: str) -> bool:
+    """Tell whether an origin is on this machine: localhost, 127.0.0.0/8 or ::1."""
+    host = urlsplit(origin).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def resolve_server_url(
+    base: str, raw: str, trusted_origins: Collection[str] = ()
+) -> str:
+    """
+    Resolve a link that the service handed out, and refuse it if it is foreign.
+
+    Args:
+        base: the absolute URL of the request that was answered.
+        raw: the link as the service wrote it: absolute or relative.
+        trusted_origins: other origins whose links may be followed (without
+            credentials, which is the caller's part).
+
+    Returns:
+        The absolute URL, without fragment.
+
+    Raises:
+        UntrustedUrl: it points to another origin (a downgrade to http and another
+            port are other origins), carries a user name, or is no http(s) URL.
+    """
+    home = origin_of(base)
+    if len(raw) > MAX_URL or CONTROLS.search(raw) or "\\" in raw:
+        raise UntrustedUrl(raw, home)
+    try:
+        url = urljoin(base, raw)
+        origin = origin_of(url)
+    except ValueError as exc:
+        raise UntrustedUrl(raw, home) from exc
+    if origin != home and origin not in trusted_origins:
+        raise UntrustedUrl(raw, home)
+    return url.partition("#")[0]
