@@ -77,9 +77,10 @@ def is_local(host: object, *, literals: bool) -> bool:
     if not isinstance(host, str) or host in {"", "localhost"}:
         return True
     try:
-        return literals or ipaddress.ip_address(host.partition("%")[0]).is_loopback
+        address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return False
+    return literals or address.is_loopback
 
 
 BORDER = Border()

@@ -513,7 +513,9 @@ def field(
         found = "null" if name in document else "no such field"
         raise RemoteProtocolError(f"a value at $.{name}", response.redacted(), found)
     wanted = kinds if isinstance(kinds, tuple) else (kinds,)
-    if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
+    if not isinstance(value, wanted) or (
+        isinstance(value, bool) and bool not in wanted
+    ):
         names = " or ".join(KINDS.get(kind, kind.__name__) for kind in wanted)
         found = f"a {_kind(value)}"
         raise RemoteProtocolError(f"a {names} at $.{name}", response.redacted(), found)
@@ -573,5 +575,3 @@ def decode_content(response: Response, decode: str = "auto") -> Any:
 
 def _is_json(media_type: str) -> bool:
     return media_type == "application/json" or media_type.endswith("+json")
-
-
