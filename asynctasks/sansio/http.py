@@ -8,7 +8,6 @@ values, so that they can be joined in memory without a network.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping
-from email.utils import parsedate_to_datetime
 import math
 from typing import Any, Protocol, TypeVar, Union, runtime_checkable
 
@@ -272,7 +271,7 @@ class Response:
         try:
             return codec.loads(self.body)
         except ResponseDecodeError as exc:
-            start = self.body[:64].lstrip()[:9].lower()
+            start = self.body[:64].removeprefix(codec.BOM).lstrip().lower()
             if start.startswith((b"<!doctype", b"<html")):
                 found = "an HTML page"
                 raise UnexpectedContent("JSON", self.redacted(), found) from exc
@@ -303,6 +302,9 @@ class Response:
 
 
 def _seconds_until(then: str, now: str) -> float:
+    # Not at the top, because it loads socket; an answer's head rarely has dates.
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415
+
     try:
         gap = parsedate_to_datetime(then) - parsedate_to_datetime(now)
     except (ValueError, TypeError):  # no dates, or only one of them with a zone
