@@ -13,7 +13,7 @@ The standard library is always there; orjson (extra ``speed``) reads faster.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 import json
 import math
 import re
@@ -116,35 +116,28 @@ def _offender(value: Any, where: str, depth: int) -> tuple[str, str]:
     """Find the first value that JSON cannot say: its path, and what it is."""
     if depth > 200:  # noqa: PLR2004 - deep enough to name the place
         return where, "too many nested levels, or a value that contains itself"
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            if not isinstance(key, str | int | float | bool | None):
-                return where, f"the key {key!r}"
-            found = _offender(item, f"{where}.{key}", depth + 1)
-            if found[1]:
-                return found
-        return (where, "") if isinstance(value, dict) else (where, repr(value))
-    if isinstance(value, list | tuple):
-        return _first_of(value, where, depth)
-    if isinstance(value, str):
-        return where, "" if _encodable(value) else "a lone surrogate"
-    if isinstance(value, float) and not math.isfinite(value):
-        return where, repr(value)
-    plain = value is None or isinstance(value, bool | int | float)
-    return where, "" if plain else f"a {type(value).__name__}"
+    if isinstance(value, dict):
+        for key in value:
+            if complaint := _complaint(key):
+                return where, f"a key that is {complaint}"
+        items = [(f"{where}.{key}", item) for key, item in value.items()]
+    elif isinstance(value, list | tuple):
+        items = [(f"{where}[{index}]", item) for index, item in enumerate(value)]
+    else:
+        return where, _complaint(value)
+    found = (_offender(item, place, depth + 1) for place, item in items)
+    return next((each for each in found if each[1]), (where, ""))
 
 
-def _first_of(values: Sequence[Any], where: str, depth: int) -> tuple[str, str]:
-    for index, item in enumerate(values):
-        found = _offender(item, f"{where}[{index}]", depth + 1)
-        if found[1]:
-            return found
-    return where, ""
-
-
-def _encodable(text: str) -> bool:
+def _complaint(value: object) -> str:
+    """Say why a value that holds no others cannot be written; else nothing."""
+    if not (value is None or isinstance(value, str | int | float)):
+        return f"a {type(value).__name__}"
     try:
-        text.encode()
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except UnicodeEncodeError:
-        return False
-    return True
+        return "a lone surrogate"
+    except ValueError:
+        integer = isinstance(value, int)
+        return "an integer of too many digits" if integer else repr(value)
+    return ""
