@@ -18,6 +18,7 @@ from unittest.mock import Mock
 
 import aiohttp
 import aioresponses.core
+import hypothesis
 import pytest
 import pytest_asyncio
 
@@ -33,6 +34,11 @@ if "stream_writer" in inspect.signature(aiohttp.ClientResponse.__init__).paramet
             super().__init__(*args, **kwargs)
 
     aioresponses.core.ClientResponse = RepairedResponse
+
+
+# A shared machine may take its time; what is slow is not wrong.
+hypothesis.settings.register_profile("asynctasks", deadline=None)
+hypothesis.settings.load_profile("asynctasks")
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

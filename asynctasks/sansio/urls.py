@@ -54,10 +54,15 @@ def segment(value: str, name: str = "id") -> str:
         raise InvalidArgument(name, value, "must not contain control characters")
     if _climbs(value):
         raise InvalidArgument(name, value, "must not contain . or .. as a path part")
+    return _quote(value, name)
+
+
+def _quote(text: str, name: str, safe: str = "") -> str:
+    """Percent-encode everything but unreserved and safe characters."""
     try:
-        return quote(value, safe="")
+        return quote(text, safe=safe)
     except UnicodeEncodeError as exc:
-        raise InvalidArgument(name, value, "must be valid Unicode text") from exc
+        raise InvalidArgument(name, text, "must be valid Unicode text") from exc
 
 
 def _climbs(value: str) -> bool:
@@ -77,9 +82,12 @@ def join_query(path: str, params: Mapping[str, str | int | float | bool | None])
 
     Everything but unreserved characters is percent-encoded, ``+`` and blanks
     included; booleans are written as ``true`` and ``false``.
+
+    Raises:
+        InvalidArgument: a name or value is not valid Unicode.
     """
     pairs = [
-        f"{quote(name, safe='')}={quote(_text(value), safe='')}"
+        f"{_quote(name, 'query')}={_quote(_text(value), name)}"
         for name, value in params.items()
         if value is not None
     ]
@@ -116,7 +124,7 @@ def split_base(url: str, name: str = "url") -> tuple[str, str]:
     path = parts.path.rstrip("/")
     if _climbs(path):
         raise InvalidArgument(name, url, "must not contain . or .. as a path part")
-    return origin, quote(path, safe="/%!$&'()*+,;=:@~-._")
+    return origin, _quote(path, name, safe="/%!$&'()*+,;=:@")
 
 
 def origin_of(url: str) -> str:
@@ -135,10 +143,10 @@ def origin_of(url: str) -> str:
         raise ValueError("it must not contain a user name or password")
     if "\\" in url:
         raise ValueError("it must not contain a backslash")
-    host = parts.hostname
+    host = (parts.hostname or "").rstrip(".")
     if not host:
         raise ValueError("it names no host")
-    host = f"[{host}]" if ":" in host else host.rstrip(".")
+    host = f"[{host}]" if ":" in host else host
     port = parts.port  # raises ValueError where it is no port
     if port is None or port == DEFAULT_PORTS[scheme]:
         return f"{scheme}://{host}"
