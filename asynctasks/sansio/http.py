@@ -92,6 +92,17 @@ class Headers(Mapping[str, str]):
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name.lower() in self._items
 
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Headers):
+            return self._folded() == other._folded()
+        return super().__eq__(other)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._folded().items()))
+
+    def _folded(self) -> dict[str, str]:
+        return {key: value for key, (_, value) in self._items.items()}
+
     def __repr__(self) -> str:
         shown = ", ".join(
             f"{name}: {value if key in SHOWN_HEADERS else '…'}"
@@ -208,8 +219,10 @@ class Request:
         return Request(self.method, self.path, replayable=self.replayable)
 
     def with_headers(self, headers: Mapping[str, str]) -> Request:
-        """Return a copy that also carries these headers."""
-        return attrs.evolve(self, headers=Headers({**self.headers, **headers}))
+        """Return a copy that also carries these headers, in place of its own."""
+        added = Headers(headers)
+        kept = [pair for pair in self.headers.items() if pair[0] not in added]
+        return attrs.evolve(self, headers=Headers([*kept, *added.items()]))
 
 
 @attrs.frozen(slots=False)
