@@ -1,0 +1,409 @@
+"""
+Driving flows: every request of a client goes through here.
+
+Each policy has one owner and one level::
+
+    drive                        the flow: requests, sleeps, what they mean
+      _send_handling_auth        signing, renewal of credentials
+        _send_handling_retries   attempts, waits, the clock of one request
+          _send_once             the lane, one attempt of the transport
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import AsyncExitStack, asynccontextmanager
+import logging
+import random
+from typing import TypeVar
+from urllib.parse import urljoin
+
+import attrs
+
+from .exceptions import (
+    AsyncTasksError,
+    InvalidState,
+    ResponseDecodeError,
+    ResponseError,
+    RemoteProtocolError,
+    TransportError,
+)
+from .sansio.auth import Auth, Resolve
+from .sansio.http import Flow, Headers, Request, Response, Sleep
+from .sansio.retry import RetryPolicy, next_wait
+from .sansio.urls import origin_of, resolve_server_url
+from .transport import Download, Transport
+
+
+__all__ = ["Driver", "Lane", "Limits"]
+
+T = TypeVar("T")
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+SLEPT = Response(204)
+"""What a flow is sent after it slept."""
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """The bounds of one attempt."""
+
+    attempt_timeout: float = 30.0
+    """Seconds for one attempt, unless the dialect knows the call to be slower."""
+
+    max_response_bytes: int = 64 * 1024 * 1024
+    """Bytes of an answer after decompression."""
+
+    idle_timeout: float = 60.0
+    """Seconds between two pieces of a download."""
+
+
+class Lane:
+    """
+    What several views of one client share: the transport and its width.
+
+    Args:
+        transport: what moves the bytes.
+        width: requests at the same time. More make each of them dearer.
+    """
+
+    def __init__(self, transport: Transport, *, width: int = 64) -> None:
+        self.transport = transport
+        self.closed = False
+        self._slots = asyncio.Semaphore(width)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def check(self) -> asyncio.AbstractEventLoop:
+        """
+        Return the running loop, which is the client's loop from its first use on.
+
+        Raises:
+            InvalidState: the client is closed, or belongs to another loop.
+        """
+        loop = asyncio.get_running_loop()
+        if self.closed:
+            raise InvalidState("the client is closed; make a new one")
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise InvalidState(
+                "the client belongs to another event loop; make one client per loop"
+            )
+        return loop
+
+    async def __aenter__(self) -> Transport:
+        await self._slots.acquire()
+        return self.transport
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self._slots.release()
+
+
+class Driver:
+    """
+    Drives the flows of one view of a client: one origin, one credential.
+
+    Args:
+        lane: shared by all views of a client.
+        origin: where requests with a path go.
+        auth: how they are signed.
+        retry: how often they are repeated.
+        limits: the bounds of one attempt.
+        trusted_origins: where a redirected result may be fetched, unsigned.
+        logger: gets a line per attempt at DEBUG, without queries and credentials.
+        dice: returns a random number from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        lane: Lane,
+        *,
+        origin: str,
+        auth: Auth,
+        retry: RetryPolicy,
+        limits: Limits,
+        trusted_origins: Collection[str] = (),
+        logger: logging.Logger,
+        dice: random.Random | None = None,
+    ) -> None:
+        self.lane = lane
+        self.origin = origin
+        self.auth = auth
+        self.retry = retry
+        self.limits = limits
+        self.trusted_origins = frozenset(trusted_origins)
+        self.logger = logger
+        self._dice = dice or random.Random()  # noqa: S311 - jitter, not secrecy
+        self._renewing = asyncio.Lock()
+
+    async def drive(self, flow: Flow[T], *, retry: RetryPolicy | None = None) -> T:
+        """
+        Hold the conversation and return what it means.
+
+        Args:
+            flow: of a dialect.
+            retry: instead of the driver's own policy.
+
+        Raises:
+            AsyncTasksError: what the flow raises, with the request it was about.
+            InvalidState: the client is closed, or belongs to another loop.
+        """
+        self.lane.check()
+        policy = self.retry if retry is None else retry
+        request: Request | None = None
+        try:
+            step = next(flow)
+            while True:
+                if isinstance(step, Sleep):
+                    await self.lane.transport.sleep(step.seconds)
+                    step = flow.send(SLEPT)
+                    continue
+                request = step
+                try:
+                    answer = await self._send_handling_auth(request, policy)
+                except TransportError as exc:
+                    step = flow.throw(exc)
+                else:
+                    step = flow.send(answer)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        except (TransportError, ResponseError, RemoteProtocolError) as exc:
+            if exc.request is None and request is not None:
+                exc.request = request.redacted()
+            raise
+        finally:
+            flow.close()
+
+    @asynccontextmanager
+    async def open(self, request: Request) -> AsyncIterator[Download]:
+        """
+        Send a request whose answer is streamed, and hold it open.
+
+        The lane is not held while the body is read: downloads are bounded by their
+        caller. The head is fetched as any other answer is, retries included.
+        """
+        self.lane.check()
+        async with self._opened(request) as download:
+            target = self._redirected(request, download.head)
+            if target is None:
+                yield download
+                return
+        async with self._opened(target) as download:
+            yield download
+
+    @asynccontextmanager
+    async def _opened(self, request: Request) -> AsyncIterator[Download]:
+        async with AsyncExitStack() as stack:
+            yield await self._open_handling_auth(request, stack)
+
+    async def _open_handling_auth(
+        self, request: Request, stack: AsyncExitStack
+    ) -> Download:
+        seen = await self._ready(request)
+        download = await self._open_handling_retries(request, stack)
+        if await self._rejected(download.head, request, seen):
+            await stack.aclose()
+            download = await self._open_handling_retries(request, stack)
+        return download
+
+    async def _open_handling_retries(
+        self, request: Request, stack: AsyncExitStack
+    ) -> Download:
+        begun = asyncio.get_running_loop().time()
+        attempt = 1
+        while True:
+            opening = self.lane.transport.open(
+                self._signed(request),
+                timeout=request.attempt_timeout or self.limits.attempt_timeout,
+                idle=self.limits.idle_timeout,
+            )
+            outcome: Response | AsyncTasksError
+            try:
+                download = await stack.enter_async_context(opening)
+                outcome = attrs.evolve(download.head, attempts=attempt)
+            except TransportError as exc:
+                outcome = exc
+            wait = self._wait(self.retry, request, outcome, attempt, begun)
+            if wait is None:
+                if isinstance(outcome, Response):
+                    return attrs.evolve(download, head=outcome)
+                outcome.attempts = attempt
+                raise outcome
+            await stack.aclose()
+            await self.lane.transport.sleep(wait)
+            attempt += 1
+
+    # --- redirects and credentials -------------------------------------------
+
+    async def _send_handling_auth(
+        self, request: Request, policy: RetryPolicy
+    ) -> Response:
+        """Sign; where the service does not accept it, renew once and try again."""
+        seen = await self._ready(request)
+        response = await self._send_handling_retries(request, policy)
+        if await self._rejected(response, request, seen):
+            response = await self._send_handling_retries(request, policy)
+        target = self._redirected(request, response)
+        if target is not None:
+            response = await self._send_handling_retries(target, policy)
+        return response
+
+    def _redirected(self, request: Request, response: Response) -> Request | None:
+        """
+        Return the request that a redirect means, if it may be followed.
+
+        Only where the dialect expects one, only once, and never with credentials
+        to another origin.
+        """
+        location = response.headers.get("Location")
+        if not request.follow or response.status not in REDIRECTS or location is None:
+            return None
+        base = urljoin(self.origin, request.url)
+        url = resolve_server_url(base, location, self.trusted_origins)
+        foreign = origin_of(url) != self.origin
+        return attrs.evolve(
+            request, url=url, follow=False, anonymous=request.anonymous or foreign
+        )
+
+    async def _ready(self, request: Request) -> int:
+        """See that there is a credential; return its generation."""
+        now = asyncio.get_running_loop().time()
+        if not request.anonymous and self.auth.due(now):
+            await self._renew(self.auth.generation)
+        return self.auth.generation
+
+    async def _rejected(self, response: Response, request: Request, seen: int) -> bool:
+        """Renew the credential after a 401; tell whether to try once more."""
+        if response.status != 401 or request.anonymous or not self.auth.renewable:  # noqa: PLR2004
+            return False
+        await self._renew(seen)
+        return True
+
+    async def _renew(self, seen: int) -> None:
+        """Renew the credential once, however many requests want it."""
+        async with self._renewing:
+            if self.auth.generation != seen:
+                return  # somebody else did, while we waited
+            flow = self.auth.renew()
+            answer: object = None
+            try:
+                while True:
+                    step = flow.send(answer)
+                    if isinstance(step, Resolve):
+                        answer = await step.source()
+                    elif isinstance(step, Sleep):
+                        await self.lane.transport.sleep(step.seconds)
+                        answer = SLEPT
+                    else:
+                        unsigned = attrs.evolve(step, anonymous=True)
+                        answer = await self._send_handling_retries(unsigned, self.retry)
+            except StopIteration:
+                return
+            finally:
+                flow.close()
+
+    def _signed(self, request: Request) -> Request:
+        """Return what goes out: an absolute URL, and the credentials."""
+        url = request.url
+        if url.startswith("/"):
+            url = self.origin + url
+        elif not request.anonymous and origin_of(url) != self.origin:
+            raise InvalidState(f"credentials are meant for {self.origin} only")
+        headers = request.headers
+        if not request.anonymous:
+            extra = self.auth.headers()
+            headers = Headers({**headers, **extra}) if extra else headers
+        return attrs.evolve(request, url=url, headers=headers)
+
+    # --- attempts ------------------------------------------------------------
+
+    async def _send_handling_retries(
+        self, request: Request, policy: RetryPolicy
+    ) -> Response:
+        """Repeat the request where that is harmless and may help."""
+        begun = asyncio.get_running_loop().time()
+        attempt = 1
+        while True:
+            outcome: Response | AsyncTasksError
+            left = policy.timeout - (asyncio.get_running_loop().time() - begun)
+            try:
+                outcome = await self._send_once(request, left)
+            except TransportError as exc:
+                outcome = exc
+            wrong = _undecodable(request, outcome)
+            wait = self._wait(policy, request, wrong or outcome, attempt, begun)
+            if wait is not None:
+                await self.lane.transport.sleep(wait)
+                attempt += 1
+                continue
+            if isinstance(outcome, AsyncTasksError):
+                outcome.attempts = attempt
+                raise outcome
+            return attrs.evolve(outcome, attempts=attempt) if attempt > 1 else outcome
+
+    def _wait(
+        self,
+        policy: RetryPolicy,
+        request: Request,
+        outcome: Response | AsyncTasksError,
+        attempt: int,
+        begun: float,
+    ) -> float | None:
+        wait = next_wait(
+            policy,
+            request,
+            outcome,
+            attempt=attempt,
+            elapsed=asyncio.get_running_loop().time() - begun,
+            dice=self._dice.random(),
+        )
+        if wait is not None:
+            said = outcome.status if isinstance(outcome, Response) else outcome
+            self.logger.info(
+                "%s: %s; attempt %d follows in %.2f s",
+                request.describe(),
+                said,
+                attempt + 1,
+                wait,
+            )
+        return wait
+
+    async def _send_once(self, request: Request, left: float) -> Response:
+        signed = self._signed(request)
+        timeout = request.attempt_timeout or self.limits.attempt_timeout
+        if request.attempt_timeout is None:
+            timeout = min(timeout, left)
+        async with self.lane as transport:
+            if not self.logger.isEnabledFor(logging.DEBUG):
+                return await transport.send(
+                    signed, timeout=timeout, max_bytes=self.limits.max_response_bytes
+                )
+            self.logger.debug("> %s", request.describe())
+            response = await transport.send(
+                signed, timeout=timeout, max_bytes=self.limits.max_response_bytes
+            )
+            size = len(response.body)
+            self.logger.debug(
+                "< %d %s (%d bytes)", response.status, request.describe(), size
+            )
+            return response
+
+
+def _undecodable(
+    request: Request, outcome: Response | AsyncTasksError
+) -> ResponseDecodeError | None:
+    """Return the error of a success that must be JSON and is not, e.g. cut off."""
+    if not request.expect_json or not isinstance(outcome, Response):
+        return None
+    if outcome.status >= 300 or outcome.status == 204:  # noqa: PLR2004
+        return None
+    try:
+        outcome.json()
+    except ResponseDecodeError as exc:
+        return exc
+    except RemoteProtocolError:
+        return None  # a page of HTML stays one
+    return None

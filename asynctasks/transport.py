@@ -1,0 +1,389 @@
+"""
+Moving bytes: one attempt, no policy.
+
+A :class:`Transport` sends one request and brings one answer. It knows nothing of
+credentials, retries or tasks. Its errors are ours: those of aiohttp end here.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import ssl
+from typing import Any
+
+import aiohttp
+import attrs
+import yarl
+
+from .exceptions import (
+    AsyncTasksError,
+    AttemptTimeout,
+    ConnectError,
+    ConnectionLost,
+    InvalidArgument,
+    InvalidState,
+    ProxyError,
+    RemoteProtocolError,
+    ResponseTooLarge,
+    TlsError,
+)
+from .sansio.http import ERROR_BODY, Body, JoinedBody, Request, Response, body_length
+
+
+__all__ = ["AiohttpTransport", "Download", "Transport", "body_chunks"]
+
+CHUNK = 64 * 1024
+
+
+@attrs.frozen
+class Download:
+    """An answer whose body is still to come."""
+
+    head: Response
+    """Status and headers; of a refusal (>= 400) also up to 64 KiB of its body."""
+
+    chunks: AsyncIterator[bytes] = attrs.field(repr=False)
+    """The body, decompressed, piece by piece; empty for a refusal."""
+
+
+class Transport(ABC):
+    """
+    Sends requests that are complete: absolute URL, credentials and all.
+
+    Implementations follow no redirects, retry nothing and keep no cookies.
+    """
+
+    @abstractmethod
+    async def send(
+        self, request: Request, *, timeout: float, max_bytes: int
+    ) -> Response:
+        """
+        Make one attempt.
+
+        Args:
+            request: with an absolute URL.
+            timeout: seconds for the whole attempt.
+            max_bytes: of the body after decompression.
+
+        Raises:
+            TransportError: no usable answer arrived; ``sent`` says whether the
+                request may have reached the service.
+            ResponseTooLarge: the body is larger than *max_bytes*. A refusal
+                (>= 400) is cut off at 64 KiB instead.
+        """
+
+    @abstractmethod
+    def open(
+        self, request: Request, *, timeout: float, idle: float
+    ) -> AbstractAsyncContextManager[Download]:
+        """
+        Make one attempt whose body is streamed.
+
+        Args:
+            request: with an absolute URL.
+            timeout: seconds until the head of the answer is there.
+            idle: seconds between two pieces of the body at most.
+
+        Raises:
+            TransportError: as ``send``; also while the body is read.
+        """
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait. A transport of another kind of time overrides it."""
+        await asyncio.sleep(seconds)
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Let go of what the transport opened itself; may be called twice."""
+
+
+class AiohttpTransport(Transport):
+    """
+    The transport over HTTP and TLS.
+
+    Args:
+        session: an ``aiohttp.ClientSession`` to use; it stays the caller's and is
+            not closed. By default one is opened, and closed with the transport.
+        ssl_context: which certificates to trust. Verification cannot be switched
+            off.
+        proxy: the URL of an HTTP proxy; the environment is not asked.
+        connect_timeout: seconds until a connection stands.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession | None = None,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = None,
+        connect_timeout: float = 10.0,
+    ) -> None:
+        self._session = session
+        self._owned = session is None
+        self._closed = False
+        self._connect_timeout = connect_timeout
+        self._options: dict[str, Any] = {"allow_redirects": False}
+        if ssl_context is not None:
+            self._options["ssl"] = ssl_context
+        if proxy is not None:
+            self._options["proxy"] = _proxy_url(proxy)
+
+    async def send(
+        self, request: Request, *, timeout: float, max_bytes: int
+    ) -> Response:
+        """Make one attempt; see :meth:`Transport.send`."""
+        limits = aiohttp.ClientTimeout(
+            total=timeout, sock_connect=self._connect_timeout
+        )
+        try:
+            async with self._request(request, limits) as answer:
+                body = await self._read(answer, max_bytes, request)
+                return _response(answer, body)
+        except (aiohttp.ClientError, OSError, ValueError) as exc:
+            error, cause = translate(exc, request, timeout, self._connect_timeout)
+        # Raised here, not above: aiohttp's error, which may show credentials, must
+        # not even be the context of ours.
+        raise error from cause
+
+    @asynccontextmanager
+    async def open(
+        self, request: Request, *, timeout: float, idle: float
+    ) -> AsyncIterator[Download]:
+        """Make one attempt whose body is streamed; see :meth:`Transport.open`."""
+        limits = aiohttp.ClientTimeout(
+            total=None, sock_connect=self._connect_timeout, sock_read=idle
+        )
+        answer, head = await self._head(request, limits, timeout)
+        try:
+            yield Download(head, self._chunks(answer, request, idle))
+        finally:
+            answer.close()
+
+    async def _head(
+        self, request: Request, limits: aiohttp.ClientTimeout, timeout: float
+    ) -> tuple[aiohttp.ClientResponse, Response]:
+        """Send the request; return the open answer, and its head as ours."""
+        answer: aiohttp.ClientResponse | None = None
+        try:
+            async with asyncio.timeout(timeout):
+                answer = await self._request(request, limits)
+                body = b""
+                if answer.status >= 400:  # noqa: PLR2004 - refusals
+                    body = await self._read(answer, ERROR_BODY, request)
+                return answer, _response(answer, body)
+        except (aiohttp.ClientError, OSError, ValueError) as exc:
+            if answer is not None:
+                answer.close()
+            error, cause = translate(exc, request, timeout, self._connect_timeout)
+        raise error from cause
+
+    async def aclose(self) -> None:
+        """Close the session if it is ours."""
+        self._closed = True
+        if self._owned and self._session is not None:
+            await self._session.close()
+
+    def _request(
+        self, request: Request, limits: aiohttp.ClientTimeout
+    ) -> aiohttp.client._RequestContextManager:
+        if self._closed:
+            raise InvalidState("the transport is closed")
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                # How many requests run at once is the driver's decision.
+                connector=aiohttp.TCPConnector(limit=0),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+            )
+        headers = dict(request.headers)
+        data: Any = None
+        if isinstance(request.body, bytes):
+            data = request.body or None
+        else:
+            length = body_length(request.body)
+            if length is not None:
+                headers["Content-Length"] = str(length)
+            data = body_chunks(request.body)
+        skipped = () if "Content-Type" in request.headers else ("Content-Type",)
+        return self._session.request(
+            request.method,
+            yarl.URL(request.url, encoded=True),
+            headers=headers,
+            skip_auto_headers=skipped,
+            data=data,
+            timeout=limits,
+            **self._options,
+        )
+
+    async def _read(
+        self, answer: aiohttp.ClientResponse, max_bytes: int, request: Request
+    ) -> bytes:
+        """Read the body up to a limit that counts decompressed bytes."""
+        refused = answer.status >= 400  # noqa: PLR2004
+        limit = min(max_bytes, ERROR_BODY) if refused else max_bytes
+        length = answer.content_length
+        plain = "Content-Encoding" not in answer.headers
+        if plain and length is not None and length <= limit:
+            return await answer.read()
+        pieces: list[bytes] = []
+        size = 0
+        async for piece in answer.content.iter_any():
+            pieces.append(piece)
+            size += len(piece)
+            if size > limit:
+                answer.close()
+                if refused:
+                    return b"".join(pieces)[:limit]
+                raise ResponseTooLarge(max_bytes, request.redacted())
+        return b"".join(pieces)
+
+    async def _chunks(
+        self, answer: aiohttp.ClientResponse, request: Request, idle: float
+    ) -> AsyncIterator[bytes]:
+        if answer.status >= 400:  # noqa: PLR2004 - its body is in the head
+            return
+        try:
+            async for piece in answer.content.iter_any():
+                yield piece
+        except (aiohttp.ClientError, OSError, ValueError) as exc:
+            error, cause = translate(exc, request, idle, self._connect_timeout)
+        else:
+            return
+        raise error from cause
+
+
+async def body_chunks(body: Body) -> AsyncIterator[bytes]:
+    """Produce the bytes of a body, piece by piece."""
+    if isinstance(body, bytes):
+        yield body
+    elif isinstance(body, JoinedBody):
+        for piece in body.pieces:
+            async for chunk in body_chunks(piece):
+                yield chunk
+    else:
+        async for chunk in body.open():
+            yield chunk
+
+
+def _response(answer: aiohttp.ClientResponse, body: bytes) -> Response:
+    now = asyncio.get_running_loop().time()
+    return Response(answer.status, answer.headers, body, at=now)
+
+
+def _proxy_url(proxy: str) -> yarl.URL:
+    url = yarl.URL(proxy)
+    if url.scheme not in {"http", "https"} or not url.host:
+        shown = str(url.with_user(None)) if url.host else proxy
+        raise InvalidArgument("proxy", shown, "must be a URL such as http://host:3128")
+    return url
+
+
+# --- errors ------------------------------------------------------------------
+
+
+def translate(
+    exc: Exception, request: Request, timeout: float, connect_timeout: float
+) -> tuple[Exception, BaseException | None]:
+    """
+    Turn an error of aiohttp or of the operating system into ours.
+
+    Returns:
+        Our error, and the cause it may be chained to: never one that holds the
+        request's headers or a proxy's password.
+    """
+    asked = request.redacted()
+    if isinstance(exc, AsyncTasksError):
+        return exc, exc.__cause__
+    for kinds, build in TRANSLATIONS:
+        if isinstance(exc, kinds):
+            return build(exc, asked, timeout, connect_timeout), _harmless(exc)
+    if isinstance(exc, OSError):
+        return ConnectionLost(_reason("the connection broke", exc), asked), exc
+    if isinstance(exc, aiohttp.ClientError):
+        reason = f"the exchange failed: {type(exc).__name__}"
+        return ConnectionLost(reason, asked), None
+    return exc, exc.__cause__
+
+
+def _harmless(exc: Exception) -> BaseException | None:
+    if isinstance(exc, aiohttp.ClientConnectorError):
+        return exc.os_error  # the error itself holds the proxy and its password
+    if isinstance(exc, aiohttp.ClientResponseError):
+        return None  # holds the request's headers
+    return exc
+
+
+def _reason(what: str, exc: BaseException) -> str:
+    words = getattr(exc, "strerror", None) or str(exc)
+    return f"{what}: {words}" if words else what
+
+
+def _host(request: Request) -> str:
+    return yarl.URL(request.url, encoded=True).authority
+
+
+def _tls(exc: Exception, asked: Request, *_: float) -> Exception:
+    why = exc.os_error if isinstance(exc, aiohttp.ClientConnectorError) else exc
+    words = getattr(exc, "certificate_error", None) or why
+    return TlsError(f"no trusted TLS connection to {_host(asked)}: {words}", asked)
+
+
+def _proxy(exc: Exception, asked: Request, *_: float) -> Exception:
+    status = getattr(exc, "status", None)
+    said = f"it answered {status}" if status else "it cannot be reached"
+    return ProxyError(f"the proxy did not connect to {_host(asked)}: {said}", asked)
+
+
+def _connect(exc: Exception, asked: Request, *_: float) -> Exception:
+    why = exc.os_error if isinstance(exc, aiohttp.ClientConnectorError) else exc
+    return ConnectError(_reason(f"cannot connect to {_host(asked)}", why), asked)
+
+
+def _connect_timeout(
+    _: Exception, asked: Request, __: float, connect_timeout: float
+) -> Exception:
+    reason = f"no connection to {_host(asked)} within {connect_timeout:g} s"
+    return ConnectError(reason, asked)
+
+
+def _attempt_timeout(
+    _: Exception, asked: Request, timeout: float, __: float
+) -> Exception:
+    return AttemptTimeout(f"no answer within {timeout:g} s", asked)
+
+
+def _url(exc: Exception, asked: Request, *_: float) -> Exception:
+    del exc
+    return InvalidArgument("url", asked.url, "is not a usable URL")
+
+
+def _garbage(exc: Exception, asked: Request, *_: float) -> Exception:
+    words = str(getattr(exc, "message", "")) or type(exc).__name__
+    return RemoteProtocolError("an HTTP answer", None, words, asked)
+
+
+def _lost(exc: Exception, asked: Request, *_: float) -> Exception:
+    return ConnectionLost(_reason("the connection broke", exc), asked)
+
+
+def _truncated(exc: Exception, asked: Request, *_: float) -> Exception:
+    del exc
+    return ConnectionLost("the answer ended too early", asked)
+
+
+TRANSLATIONS: tuple[tuple[Any, Any], ...] = (
+    # The first match counts: subclasses stand before their bases.
+    ((aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError), _tls),
+    (aiohttp.ClientProxyConnectionError, _proxy),
+    (aiohttp.ClientHttpProxyError, _proxy),
+    (aiohttp.ClientConnectorError, _connect),
+    (aiohttp.ConnectionTimeoutError, _connect_timeout),
+    (TimeoutError, _attempt_timeout),
+    (aiohttp.InvalidURL, _url),
+    (aiohttp.ClientResponseError, _garbage),
+    (aiohttp.ServerDisconnectedError, _lost),
+    (aiohttp.ClientPayloadError, _truncated),
+)
