@@ -134,7 +134,7 @@ class HeaderAuth(Auth):
         header: its name.
         credential: the secret, or an async callable that fetches it. What is
             fetched is kept and fetched once more after a 401.
-        form: makes the header's value of the secret.
+        form: makes the header's value of the secret, or refuses it.
     """
 
     def __init__(
@@ -158,7 +158,6 @@ class HeaderAuth(Auth):
         if not isinstance(secret, str):
             remedy = "the callable must return text"
             raise InvalidArgument(self._header, type(secret).__name__, remedy)
-        check_header(self._header, secret, secret=True)
         return {self._header: self._form(secret)}
 
     @property
@@ -192,7 +191,7 @@ def api_key(key: Credential, header: str = "apiKey") -> Auth:
     Raises:
         InvalidArgument: the key cannot be sent (empty, a line end at its end, ...).
     """
-    return HeaderAuth(header, key, str)
+    return HeaderAuth(header, key, lambda key: check_header(header, key, secret=True))
 
 
 def bearer(token: Credential) -> Auth:
@@ -202,7 +201,11 @@ def bearer(token: Credential) -> Auth:
     Raises:
         InvalidArgument: the token cannot be sent.
     """
-    return HeaderAuth("Authorization", token, lambda secret: f"Bearer {secret}")
+
+    def form(token: str) -> str:
+        return f"Bearer {check_header('token', token, secret=True)}"
+
+    return HeaderAuth("Authorization", token, form)
 
 
 def basic(username: str, password: Credential) -> Auth:
@@ -218,6 +221,9 @@ def basic(username: str, password: Credential) -> Auth:
         raise InvalidArgument("username", username, remedy)
 
     def form(secret: str) -> str:
+        if not secret or not secret.isprintable():
+            remedy = "a password is one line of printable text (read from a file?)"
+            raise InvalidArgument("password", "…", remedy)
         pair = f"{username}:{secret}".encode()
         return f"Basic {base64.b64encode(pair).decode()}"
 

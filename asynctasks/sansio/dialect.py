@@ -150,19 +150,25 @@ def merge_status(old: TaskStatus | None, new: TaskStatus) -> TaskStatus:
     Return what is known after *new* arrived.
 
     Within a generation the state is a lattice: terminal stays terminal, and a late
-    or repeated answer does no harm. A request to cancel is not forgotten.
+    or repeated answer does no harm. An end whose outcome was open may still get one.
+    A request to cancel is not forgotten.
     """
     if old is None:
         return new
     if new.generation != old.generation:
         return new if new.generation > old.generation else old
-    if old.done or RANKS[new.state] < RANKS[old.state]:
+    if _level(new) < _level(old) or (old.done and _level(new) == _level(old)):
         kept, other = old, new
     else:
         kept, other = new, old
     if other.cancel_requested and not kept.cancel_requested:
         return attrs.evolve(kept, cancel_requested=True)
     return kept
+
+
+def _level(status: TaskStatus) -> tuple[bool, bool, int]:
+    """Rank a status: that it is over counts first, then whether we know how."""
+    return status.done, status.done and status.outcome_known, RANKS[status.state]
 
 
 @attrs.frozen(kw_only=True)
@@ -234,16 +240,18 @@ class Capabilities:
         Raises:
             UnsupportedOperation: it names what the service has.
         """
-        verbs = self.resources.get(resource)
-        if verbs is not None and verb in verbs:
-            return
+        if verb not in self.resources.get(resource, ()):
+            raise self.refusal(resource, verb, service)
+
+    def refusal(self, resource: str, verb: str, service: str) -> UnsupportedOperation:
+        """Return the error that says what the service has instead."""
         available = [
             f"{known}({name!r})"
             for name, having in sorted(self.resources.items())
             for known in sorted(having)
         ]
         operation = f"{verb}({resource!r})"
-        raise UnsupportedOperation(operation, service, tuple(available))
+        return UnsupportedOperation(operation, service, tuple(available))
 
 
 @attrs.frozen(kw_only=True)
@@ -421,7 +429,7 @@ class Dialect(ABC):
         raise self._unsupported(resource, "count")
 
     def _unsupported(self, resource: str, verb: str) -> UnsupportedOperation:
-        return UnsupportedOperation(f"{verb}({resource!r})", self.title)
+        return self.capabilities.refusal(resource, verb, self.title)
 
 
 # --- parsing -----------------------------------------------------------------

@@ -1,0 +1,553 @@
+"""
+What AIMMS says: tasks of AIMMS PRO in the cloud and of the local DEX server.
+
+Sources: documentation.aimms.com, "Managing Tasks", "AIMMS PRO REST API" and "Data
+Exchange: REST server"; the OpenAPI document behind AIMMScloud 0.1.2; the release
+notes of PRO and of the Data Exchange library (DEX). Facts only; where releases
+differ, all of their forms are understood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+import re
+from typing import Any, ClassVar
+
+import attrs
+
+from . import codec
+from .dialect import (
+    Capabilities,
+    Dialect,
+    Launched,
+    Page,
+    Prepared,
+    Query,
+    Reconcile,
+    TaskRef,
+    TaskState,
+    TaskStatus,
+    expect,
+    field,
+    refusal,
+)
+from .http import Flow, Headers, Request, Response, Sleep, check_header
+from .urls import join_query, origin_of, segment
+from ..exceptions import (
+    InvalidArgument,
+    NotFound,
+    RemoteProtocolError,
+    UnsupportedOperation,
+)
+
+
+__all__ = ["STATES", "AimmsDialect", "duration_text", "parse_task", "time_text"]
+
+STATES: Mapping[str, TaskState] = {
+    # v2 (PRO >= 2.52, DEX >= 2.1.2.48).
+    "queued": TaskState.QUEUED,
+    "assigned": TaskState.QUEUED,  # a session is given, the procedure not started
+    "running": TaskState.RUNNING,
+    "solving": TaskState.RUNNING,
+    "completed": TaskState.SUCCEEDED,
+    "failed": TaskState.FAILED,
+    # v1 has other words, and the words moved between its releases.
+    "starting": TaskState.RUNNING,
+    "executing": TaskState.RUNNING,
+    "finished": TaskState.SUCCEEDED,
+    "finished with errors": TaskState.FAILED,  # DEX 2.1.0.29
+    "interrupted": TaskState.CANCELLED,
+}
+"""The words of both versions; the vendor writes some of them in capitals."""
+
+FORBIDDEN = re.compile(r"[/\\?#%\x00-\x1f\x7f-\x9f]")
+"""What no name or id of AIMMS holds: it would end a path segment somewhere."""
+
+INTERRUPTS = ("interrupt-execution", "interrupt-solve")
+
+RESULT_WAITS = (0.25, 0.5, 1.0)
+"""Seconds between tries for a result that a finished task does not have yet."""
+
+JSON = Headers({"Accept": "application/json"})
+
+
+def _name(kind: str, value: str) -> str:
+    """Return a name or id of AIMMS as a path segment."""
+    if isinstance(value, str) and FORBIDDEN.search(value):
+        remedy = "must not contain / \\ ? # % or control characters"
+        raise InvalidArgument(kind, value, remedy)
+    return segment(value, kind)
+
+
+@attrs.frozen(kw_only=True)
+class AimmsDialect(Dialect):
+    """One of the four ways AIMMS words its task API; see the two constructors."""
+
+    protocol: ClassVar[str] = "aimms"
+    states: ClassVar[Mapping[str, TaskState]] = STATES
+
+    hosted: bool
+    """Whether it is AIMMS PRO in the cloud; else the DEX server in an AIMMS."""
+
+    version: str
+    """``"v1"`` or ``"v2"``."""
+
+    root: str
+    """The path below which everything lies, without a slash at its end."""
+
+    app: str | None = None
+    app_version: str | None = None
+
+    @classmethod
+    def cloud(
+        cls,
+        version: str = "v2",
+        *,
+        app: str | None = None,
+        app_version: str | None = None,
+        prefix: str = "",
+    ) -> AimmsDialect:
+        """Speak to AIMMS PRO, of which each task names an app and its version."""
+        _check_version(version)
+        for kind, value in (("app", app), ("version", app_version)):
+            if value is not None:
+                _name(kind, value)
+        root = f"{prefix}/pro-api/{version}"
+        return cls(
+            hosted=True, version=version, root=root, app=app, app_version=app_version
+        )
+
+    @classmethod
+    def local(cls, version: str = "v2", *, prefix: str = "") -> AimmsDialect:
+        """Speak to the DEX server inside one AIMMS, which serves one app."""
+        _check_version(version)
+        return cls(hosted=False, version=version, root=f"{prefix}/api/{version}")
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this AIMMS has."""
+        return Capabilities(
+            # No idempotency key is documented; tasks of the list that nobody
+            # accounts for are the only trace of a submit whose answer was lost.
+            reconcile=Reconcile.ORPHANS,
+            resources={
+                "tasks": frozenset({"select", "select_one", "delete_one", "count"})
+            },
+            task_list=True,
+            content=True,
+            files=True,
+            schedule=self.hosted,
+            delete=True,
+        )
+
+    @property
+    def variant(self) -> str:
+        """The version and where it runs, e.g. ``"v2-cloud"``."""
+        return f"{self.version}-{'cloud' if self.hosted else 'local'}"
+
+    @property
+    def title(self) -> str:
+        """The name that people read, e.g. ``"AIMMS v2 (cloud)"``."""
+        return f"AIMMS {self.version} ({'cloud' if self.hosted else 'local'})"
+
+    # --- the life of a task --------------------------------------------------
+
+    def launch(self, prepared: Prepared) -> Flow[Launched]:
+        """
+        Start a task.
+
+        Options of the cloud: ``schedule_for`` (an aware datetime), ``schedule_in``
+        and ``schedule_every`` (a timedelta, or text such as ``"1 day"``) and
+        ``task_state_hook`` (a URL that the service calls at every change of state).
+        """
+        response = yield self._build_submit(prepared)
+        document = expect(response, 200, 201, 202).json()
+        task_id = field(document, "id", str, response, required=True)
+        status = None
+        if "state" in document or "status" in document:
+            status = parse_task(document, response)
+        ref = TaskRef(
+            id=task_id,
+            service=prepared.service,
+            app=self.app,
+            app_version=self.app_version,
+            run=status.run if status is not None else None,
+        )
+        return Launched(ref=ref, status=status)
+
+    def _build_submit(self, prepared: Prepared) -> Request:
+        options = {k: v for k, v in prepared.options.items() if v is not None}
+        if options and not self.hosted:
+            operation = ", ".join(sorted(options))
+            raise UnsupportedOperation(operation, self.title, ("plain submits",))
+        query = {
+            "scheduleFor": _option(options, "schedule_for", time_text),
+            "scheduleIn": _option(options, "schedule_in", duration_text),
+            "scheduleInterval": _option(options, "schedule_every", duration_text),
+        }
+        headers = dict(JSON)
+        if prepared.payload.content_type is not None:
+            headers["Content-Type"] = prepared.payload.content_type
+        if "task_state_hook" in options:
+            headers["taskStateHook"] = _hook(options["task_state_hook"])
+        return Request(
+            "POST",
+            join_query(self._submit_path(prepared.service), query),
+            Headers(headers),
+            prepared.payload.body,
+            # A second POST can start a second task: nothing documents otherwise.
+            replayable=False,
+            expect_json=True,
+        )
+
+    def _submit_path(self, service: str) -> str:
+        parts = [_name("service", service)]
+        if self.hosted:
+            if self.app is None:
+                remedy = "name the application: AimmsClient.cloud(..., app=...)"
+                raise InvalidArgument("app", "", remedy)
+            if self.app_version is not None:
+                parts.insert(0, _name("version", self.app_version))
+            elif self.version == "v1":
+                remedy = "v1 needs the application's version; v2 can take the latest"
+                raise InvalidArgument("version", "", remedy)
+            parts.insert(0, _name("app", self.app))
+        return f"{self.root}/tasks/{'/'.join(parts)}"
+
+    def _task(self, ref: TaskRef, tail: str = "") -> str:
+        path = f"{self.root}/tasks/{_name('task', ref.id)}{tail}"
+        # Without an index the service means the last run of a recurring task.
+        return join_query(path, {"groupIndex": ref.run})
+
+    def poll(self, ref: TaskRef) -> Flow[TaskStatus]:
+        """Look once."""
+        response = yield Request("GET", self._task(ref), JSON, expect_json=True)
+        return parse_task(expect(response, 200).json(), response)
+
+    def result(self, ref: TaskRef, status: TaskStatus) -> Flow[Response]:
+        """Fetch the response of the task's procedure, as it is."""
+        del status
+        for wait in RESULT_WAITS:
+            response = yield self.build_download(ref)
+            if response.status != 404:  # noqa: PLR2004
+                return expect(response, 200, 204)
+            yield Sleep(wait)
+        raise refusal(response)
+
+    def build_download(self, ref: TaskRef) -> Request:
+        """Build the request for the response of the task's procedure."""
+        # In the cloud it lies in a blob store: be ready for one redirect there.
+        return Request("GET", self._task(ref, "/response"), follow=True)
+
+    def cancel(self, ref: TaskRef) -> Flow[TaskStatus]:
+        """
+        End the task: interrupt it if it runs, remove it if it is only queued.
+
+        An interrupt ends in ``failed`` (v2) or ``interrupted`` (v1) some time
+        later; the status says ``cancel_requested`` until then.
+        """
+        status = yield from self.poll(ref)
+        if status.state is TaskState.QUEUED:
+            # The interrupt calls say nothing of tasks that do not run yet; to
+            # remove them is the one documented way.
+            response = yield Request("DELETE", self._task(ref), JSON, replayable=True)
+            if response.status in {200, 204, 404}:
+                return attrs.evolve(
+                    status, state=TaskState.CANCELLED, done=True, cancel_requested=True
+                )
+            if response.status < 400 or response.status >= 500:  # noqa: PLR2004
+                expect(response, 200, 204)
+            status = yield from self.poll(ref)  # it began to run in between
+        if status.done:
+            return status
+        yield from self.interrupt(ref, "interrupt-execution")
+        return attrs.evolve(status, cancel_requested=True)
+
+    def interrupt(self, ref: TaskRef, how: str) -> Flow[str | None]:
+        """
+        Stop the solve only, or the whole execution.
+
+        After ``interrupt-solve`` the rest of the procedure runs on and the task
+        ends completed; after ``interrupt-execution`` it ends failed.
+
+        Returns:
+            What the service will do where it says so (the local server does:
+            ``"interrupt-processed"`` is a task that is over already), else None.
+        """
+        if how not in INTERRUPTS:
+            raise InvalidArgument("how", how, f"choose one of {', '.join(INTERRUPTS)}")
+        body = codec.dumps({"setstatus": how})
+        headers = Headers({**JSON, "Content-Type": "application/json"})
+        response = yield Request("PUT", self._task(ref), headers, body, replayable=True)
+        if not expect(response, 200, 202, 204).body.strip():
+            return None  # the cloud documents no body
+        marker: str | None = field(response.json(), "setstatus", str, response)
+        return marker
+
+    def delete(self, ref: TaskRef) -> Flow[None]:
+        """
+        Remove a task that does not run, with all its data.
+
+        Of a recurring task, deleting the last run stops the recurrence.
+        """
+        response = yield Request("DELETE", self._task(ref), JSON, replayable=True)
+        expect(response, 200, 204)
+
+    # --- what else a task has ------------------------------------------------
+
+    def logs(self, ref: TaskRef) -> Flow[Response]:
+        """Fetch the log of a task (cloud; Task Scheduler >= 25.2.1.0)."""
+        self._only("logs of a task", hosted=True)
+        response = yield Request("GET", self._task(ref, "/logs"), follow=True)
+        return expect(response, 200)
+
+    def build_log_download(self, ref: TaskRef) -> Request:
+        """Build the request for the log file of a task (cloud)."""
+        self._only("log file of a task", hosted=True)
+        return Request("GET", self._task(ref, "/logs/download"), follow=True)
+
+    def intermediate_status(self, ref: TaskRef) -> Flow[Response]:
+        """Fetch the status body that the model writes while it runs (local)."""
+        self._only("intermediate status", hosted=False)
+        response = yield Request("GET", self._task(ref, "/status"))
+        return expect(response, 200, 204)
+
+    # --- the server ----------------------------------------------------------
+
+    def stats(self, *, current: bool = False) -> Flow[Any]:
+        """Fetch the statistics of tasks (cloud); their form is not documented."""
+        self._only("statistics", hosted=True)
+        path = f"{self.root}/tasks/stats{'/current' if current else ''}"
+        response = yield Request("GET", path, JSON)
+        return expect(response, 200).json()
+
+    def server_version(self) -> Flow[str]:
+        """Ask for the version of the API (cloud)."""
+        self._only("version of the API", hosted=True)
+        path = f"{self.root}/version"
+        response = yield Request("GET", path, JSON, expect_json=True)
+        document = expect(response, 200).json()
+        version: str = field(document, "version", str, response, required=True)
+        return version
+
+    def echo(
+        self, body: bytes, content_type: str | None, delay: float
+    ) -> Flow[Response]:
+        """Have the body sent back after a delay in seconds (local)."""
+        self._only("echo", hosted=False)
+        kind = {} if content_type is None else {"Content-Type": content_type}
+        # The service counts the delay in milliseconds.
+        query = {"delay": round(delay * 1000) or None}
+        path = join_query(f"{self.root}/echo", query)
+        response = yield Request("POST", path, Headers(kind), body, replayable=True)
+        return expect(response, 200)
+
+    def _only(self, operation: str, *, hosted: bool) -> None:
+        if self.hosted is not hosted:
+            other = "AIMMS PRO in the cloud" if hosted else "the local server"
+            raise UnsupportedOperation(operation, self.title, (f"(only {other})",))
+
+    # --- resources -----------------------------------------------------------
+
+    def select(self, resource: str, query: Query) -> Flow[Page]:
+        """
+        List tasks.
+
+        The cloud filters by ``appName``, ``appVersion``, ``after`` and ``before``
+        (dates, ``YYYY-MM-DD``), not by state; the local server lists all it has.
+        The app and version of the dialect are the default filter; None lifts it.
+        """
+        self.capabilities.require(resource, "select", self.title)
+        if query.sort is not None:
+            raise UnsupportedOperation("sort", self.title, FILTERS)
+        response = yield Request("GET", self._list_path(query), JSON, expect_json=True)
+        return self._parse_list(query, expect(response, 200))
+
+    def _list_path(self, query: Query) -> str:
+        path = f"{self.root}/tasks"
+        unknown = sorted(set(query.where) - set(FILTERS if self.hosted else ()))
+        if unknown:
+            operation = f"filter {', '.join(unknown)}"
+            has = FILTERS if self.hosted else ("the whole list",)
+            raise UnsupportedOperation(operation, self.title, has)
+        if not self.hosted:
+            return path
+        where = {"appName": self.app, "appVersion": self.app_version, **query.where}
+        if self.version == "v1":
+            # v2 renamed them; the list's parameters are taken to follow the fields.
+            where["projectName"] = where.pop("appName")
+            where["projectVersion"] = where.pop("appVersion")
+        paging = {"offset": query.offset or None, "limit": query.limit}
+        return join_query(path, {**where, **paging})
+
+    def _parse_list(self, query: Query, response: Response) -> Page:
+        document = response.json()
+        if isinstance(document, list):  # the local server: a bare array of all
+            return Page(rows=_rows(document, response), total=len(document))
+        v2 = isinstance(document, dict) and "current_batch" in document
+        batch, size = ("current_batch", "total_tasks") if v2 else V1_LIST
+        found = field(document, batch, list, response, required=True)
+        rows = _rows(found, response)
+        total = field(document, size, int, response)
+        seen = query.offset + len(rows)
+        more = bool(rows) and total is not None and seen < total
+        follows = attrs.evolve(query, offset=seen) if more else None
+        return Page(rows=rows, total=total, next=follows)
+
+    def select_one(self, resource: str, key: str) -> Flow[Mapping[str, Any] | None]:
+        """Fetch the document of one task; None where there is none."""
+        self.capabilities.require(resource, "select_one", self.title)
+        path = self._task(TaskRef(id=key))
+        response = yield Request("GET", path, JSON, expect_json=True)
+        if response.status == 404:  # noqa: PLR2004
+            return None
+        rows = _rows([expect(response, 200).json()], response)
+        return rows[0]
+
+    def delete_one(self, resource: str, key: str) -> Flow[bool]:
+        """Remove one task; tell whether there was one."""
+        self.capabilities.require(resource, "delete_one", self.title)
+        try:
+            yield from self.delete(TaskRef(id=key))
+        except NotFound:
+            return False
+        return True
+
+    def count(self, resource: str, where: Mapping[str, Any]) -> Flow[int]:
+        """Count tasks."""
+        self.capabilities.require(resource, "count", self.title)
+        page = yield from self.select(resource, Query(where=where, limit=1))
+        if page.total is None:
+            raise RemoteProtocolError("the number of tasks in the list")
+        return page.total
+
+
+FILTERS = ("appName", "appVersion", "after", "before")
+
+V1_LIST = ("statuses", "total_size")
+"""Where v1 keeps the rows and their number."""
+
+
+def _check_version(version: str) -> None:
+    if version not in {"v1", "v2"}:
+        raise InvalidArgument("api_version", version, "choose v1 or v2")
+
+
+def _option(
+    options: Mapping[str, Any], name: str, build: Callable[[str, Any], str]
+) -> str | None:
+    return build(name, options[name]) if name in options else None
+
+
+def _hook(url: str) -> str:
+    check_header("task_state_hook", url)
+    try:
+        origin_of(url)
+    except ValueError as exc:
+        raise InvalidArgument("task_state_hook", url, str(exc)) from exc
+    return url
+
+
+def time_text(name: str, value: datetime | str) -> str:
+    """
+    Write a point in time as ``scheduleFor`` takes it.
+
+    Raises:
+        InvalidArgument: the datetime has no zone.
+    """
+    if isinstance(value, str):
+        return value
+    if value.tzinfo is None:
+        remedy = "give a datetime with a zone, e.g. datetime.now(UTC)"
+        raise InvalidArgument(name, value.isoformat(), remedy)
+    moment = value.astimezone(UTC)
+    return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03} +00:00"
+
+
+def duration_text(name: str, value: timedelta | float | str) -> str:
+    """
+    Write a duration as ``scheduleIn`` and ``scheduleInterval`` take it.
+
+    Args:
+        name: the argument, for the error.
+        value: a timedelta, seconds, or text that the service understands
+            (ISO 8601, or such as ``"1 day"``).
+
+    Raises:
+        InvalidArgument: it is not positive.
+    """
+    if isinstance(value, str):
+        return value
+    delta = value if isinstance(value, timedelta) else timedelta(seconds=value)
+    if delta <= timedelta(0):
+        raise InvalidArgument(name, value, "must be a duration above zero")
+    minutes, seconds = divmod(delta.seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    fraction = f".{delta.microseconds:06}".rstrip("0") if delta.microseconds else ""
+    return f"P{delta.days}DT{hours}H{minutes}M{seconds}{fraction}S"
+
+
+def _rows(rows: list[Any], response: Response) -> list[Mapping[str, Any]]:
+    for row in rows:
+        field(row, "id", str, response, required=True)
+    return rows
+
+
+# --- one task ----------------------------------------------------------------
+
+
+def parse_task(document: Any, response: Response) -> TaskStatus:
+    """
+    Read the document of one task, in the words of either version.
+
+    Libraries of one version have answered below the URL of the other, so that the
+    URL does not tell which names to expect. Times and durations that cannot be read
+    are left out (they stay in ``raw``): a changed format must not end a wait.
+    """
+    key = "state" if isinstance(document, dict) and "state" in document else "status"
+    word: str = field(document, key, str, response, required=True)
+    return TaskStatus(
+        state=STATES.get(word.lower(), TaskState.UNKNOWN),
+        word=word,
+        created_at=_time(_either(document, "createdAt", "starttime")),
+        started_at=_time(document.get("runningAt")),
+        ended_at=_time(document.get("endedAt")),
+        queue_time=_number(_either(document, "queueTime", "queuetime")),
+        run_time=_number(_either(document, "runTime", "runtime")),
+        return_code=_code(_either(document, "returnCode", "returncode")),
+        message=_message(_either(document, "errorMessage", "errormessage")),
+        run=_code(document.get("groupIndex")),
+        raw=document,
+    )
+
+
+def _either(document: Mapping[str, Any], v2: str, v1: str) -> Any:
+    value = document.get(v2)
+    return document.get(v1) if value is None else value
+
+
+def _time(value: Any) -> datetime | None:
+    """Read ``2023-11-23 15:16:38.000000`` (UTC is implied) or ISO 8601 with Z."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    zoned = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return zoned.astimezone(UTC)
+
+
+def _number(value: Any) -> float | None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if number else None
+
+
+def _code(value: Any) -> int | None:
+    number = _number(value)
+    return int(number) if number is not None and number.is_integer() else None
+
+
+def _message(value: Any) -> str:
+    return value if isinstance(value, str) else ""
