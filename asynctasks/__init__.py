@@ -1,1 +1,237 @@
-"""asynctasks."""
+"""
+The asyncio client for REST services that run long tasks.
+
+Await a task, map a million, get killed, resume, and nothing is lost or run twice
+behind your back; the server is in the box.
+
+Everything public can be imported from here. Modules are loaded when a name of them
+is first used, so that ``import asynctasks`` is cheap.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+
+if TYPE_CHECKING:
+    from .aimms import AimmsClient as AimmsClient
+    from .aimms import read_api_key as read_api_key
+    from .client import ClientOptions as ClientOptions
+    from .client import TaskClient as TaskClient
+    from .config import Profile as Profile
+    from .config import configure_logging as configure_logging
+    from .exceptions import AsyncTasksError as AsyncTasksError
+    from .exceptions import AttemptTimeout as AttemptTimeout
+    from .exceptions import AuthenticationFailed as AuthenticationFailed
+    from .exceptions import ConfigError as ConfigError
+    from .exceptions import Conflict as Conflict
+    from .exceptions import ConnectError as ConnectError
+    from .exceptions import ConnectionLost as ConnectionLost
+    from .exceptions import InvalidArgument as InvalidArgument
+    from .exceptions import InvalidState as InvalidState
+    from .exceptions import JournalCorrupt as JournalCorrupt
+    from .exceptions import JournalError as JournalError
+    from .exceptions import JournalFull as JournalFull
+    from .exceptions import JournalLocked as JournalLocked
+    from .exceptions import LocalProtocolError as LocalProtocolError
+    from .exceptions import NotFound as NotFound
+    from .exceptions import PatienceExceeded as PatienceExceeded
+    from .exceptions import PermissionDenied as PermissionDenied
+    from .exceptions import ProtocolError as ProtocolError
+    from .exceptions import ProxyError as ProxyError
+    from .exceptions import RateLimited as RateLimited
+    from .exceptions import RemoteProtocolError as RemoteProtocolError
+    from .exceptions import RequestRejected as RequestRejected
+    from .exceptions import ResponseDecodeError as ResponseDecodeError
+    from .exceptions import ResponseError as ResponseError
+    from .exceptions import ResponseTooLarge as ResponseTooLarge
+    from .exceptions import ResultUnavailable as ResultUnavailable
+    from .exceptions import ServiceBroken as ServiceBroken
+    from .exceptions import SubmitOutcomeUnknown as SubmitOutcomeUnknown
+    from .exceptions import SubscriberClosed as SubscriberClosed
+    from .exceptions import TaskCancelled as TaskCancelled
+    from .exceptions import TaskError as TaskError
+    from .exceptions import TaskFailed as TaskFailed
+    from .exceptions import TaskLost as TaskLost
+    from .exceptions import TlsError as TlsError
+    from .exceptions import TransportError as TransportError
+    from .exceptions import UnexpectedContent as UnexpectedContent
+    from .exceptions import UnsupportedOperation as UnsupportedOperation
+    from .exceptions import UntrustedUrl as UntrustedUrl
+    from .handle import RecurringTask as RecurringTask
+    from .handle import TaskHandle as TaskHandle
+    from .handle import as_completed as as_completed
+    from .resources import Row as Row
+    from .resources import Rows as Rows
+    from .sansio.auth import Auth as Auth
+    from .sansio.auth import NoAuth as NoAuth
+    from .sansio.auth import Secret as Secret
+    from .sansio.auth import api_key as api_key
+    from .sansio.auth import basic as basic
+    from .sansio.auth import bearer as bearer
+    from .sansio.dialect import Capabilities as Capabilities
+    from .sansio.dialect import Dialect as Dialect
+    from .sansio.dialect import TaskRef as TaskRef
+    from .sansio.dialect import TaskState as TaskState
+    from .sansio.dialect import TaskStatus as TaskStatus
+    from .sansio.dialect import decode_content as decode_content
+    from .sansio.retry import RetryPolicy as RetryPolicy
+    from .sansio.schedule import PollPolicy as PollPolicy
+    from .sansio.subscription import Event as Event
+    from .sansio.subscription import EventKind as EventKind
+    from .server.app import LocalServer as LocalServer
+    from .subscriber import StatusSubscription as StatusSubscription
+    from .transport import AiohttpTransport as AiohttpTransport
+    from .transport import Transport as Transport
+
+_MODULES = {
+    ".aimms": ("AimmsClient", "read_api_key"),
+    ".client": ("ClientOptions", "TaskClient"),
+    ".config": ("Profile", "configure_logging"),
+    ".exceptions": (
+        "AsyncTasksError",
+        "AttemptTimeout",
+        "AuthenticationFailed",
+        "ConfigError",
+        "Conflict",
+        "ConnectError",
+        "ConnectionLost",
+        "InvalidArgument",
+        "InvalidState",
+        "JournalCorrupt",
+        "JournalError",
+        "JournalFull",
+        "JournalLocked",
+        "LocalProtocolError",
+        "NotFound",
+        "PatienceExceeded",
+        "PermissionDenied",
+        "ProtocolError",
+        "ProxyError",
+        "RateLimited",
+        "RemoteProtocolError",
+        "RequestRejected",
+        "ResponseDecodeError",
+        "ResponseError",
+        "ResponseTooLarge",
+        "ResultUnavailable",
+        "ServiceBroken",
+        "SubmitOutcomeUnknown",
+        "SubscriberClosed",
+        "TaskCancelled",
+        "TaskError",
+        "TaskFailed",
+        "TaskLost",
+        "TlsError",
+        "TransportError",
+        "UnexpectedContent",
+        "UnsupportedOperation",
+        "UntrustedUrl",
+    ),
+    ".handle": ("RecurringTask", "TaskHandle", "as_completed"),
+    ".resources": ("Row", "Rows"),
+    ".sansio.auth": ("Auth", "NoAuth", "Secret", "api_key", "basic", "bearer"),
+    ".sansio.dialect": (
+        "Capabilities",
+        "Dialect",
+        "TaskRef",
+        "TaskState",
+        "TaskStatus",
+        "decode_content",
+    ),
+    ".sansio.retry": ("RetryPolicy",),
+    ".sansio.schedule": ("PollPolicy",),
+    ".sansio.subscription": ("Event", "EventKind"),
+    ".server.app": ("LocalServer",),
+    ".subscriber": ("StatusSubscription",),
+    ".transport": ("AiohttpTransport", "Transport"),
+}
+
+_EXPORTS = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = [
+    "AimmsClient",
+    "AiohttpTransport",
+    "AsyncTasksError",
+    "AttemptTimeout",
+    "Auth",
+    "AuthenticationFailed",
+    "Capabilities",
+    "ClientOptions",
+    "ConfigError",
+    "Conflict",
+    "ConnectError",
+    "ConnectionLost",
+    "Dialect",
+    "Event",
+    "EventKind",
+    "InvalidArgument",
+    "InvalidState",
+    "JournalCorrupt",
+    "JournalError",
+    "JournalFull",
+    "JournalLocked",
+    "LocalProtocolError",
+    "LocalServer",
+    "NoAuth",
+    "NotFound",
+    "PatienceExceeded",
+    "PermissionDenied",
+    "PollPolicy",
+    "Profile",
+    "ProtocolError",
+    "ProxyError",
+    "RateLimited",
+    "RecurringTask",
+    "RemoteProtocolError",
+    "RequestRejected",
+    "ResponseDecodeError",
+    "ResponseError",
+    "ResponseTooLarge",
+    "ResultUnavailable",
+    "RetryPolicy",
+    "Row",
+    "Rows",
+    "Secret",
+    "ServiceBroken",
+    "StatusSubscription",
+    "SubmitOutcomeUnknown",
+    "SubscriberClosed",
+    "TaskCancelled",
+    "TaskClient",
+    "TaskError",
+    "TaskFailed",
+    "TaskHandle",
+    "TaskLost",
+    "TaskRef",
+    "TaskState",
+    "TaskStatus",
+    "TlsError",
+    "Transport",
+    "TransportError",
+    "UnexpectedContent",
+    "UnsupportedOperation",
+    "UntrustedUrl",
+    "api_key",
+    "as_completed",
+    "basic",
+    "bearer",
+    "configure_logging",
+    "decode_content",
+    "read_api_key",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("asynctasks")
+    if name not in _EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_EXPORTS[name], __name__), name)
+    globals()[name] = value  # found at once from now on
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_EXPORTS, "__version__"})

@@ -1,0 +1,283 @@
+"""The client for AIMMS: PRO in the cloud, and the local DEX server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+import os
+from pathlib import Path
+from typing import Any, Self, Unpack, overload
+
+import attrs
+
+from . import files as bodies
+from .client import ClientOptions, TaskClient
+from .exceptions import ConfigError, InvalidArgument, ResponseDecodeError
+from .handle import RecurringTask, TaskHandle
+from .sansio import codec
+from .sansio.aimms import AimmsDialect
+from .sansio.auth import Credential, NoAuth, Secret, api_key as sign_with_key
+from .sansio.dialect import decode_content
+from .sansio.token import parse_token
+from .sansio.urls import split_base
+
+
+__all__ = ["AimmsClient", "read_api_key"]
+
+LOCAL_PORT = 8080
+"""``dex::api::ListenerPort``, where it is not set."""
+
+
+class AimmsClient(TaskClient):
+    """
+    Runs tasks of AIMMS applications; make one with :meth:`cloud` or :meth:`local`.
+
+    The two differ in their paths and in authentication, not in how they are used.
+    """
+
+    _dialect: AimmsDialect
+
+    @classmethod
+    def cloud(
+        cls,
+        account: str,
+        *,
+        app: str | None = None,
+        version: str | None = None,
+        api_key: Credential | os.PathLike[str],
+        api_version: str = "v2",
+        **options: Unpack[ClientOptions],
+    ) -> Self:
+        """
+        Make a client of AIMMS PRO in the cloud.
+
+        Args:
+            account: its name, as in ``https://NAME.aimms.cloud``, or the whole URL.
+            app: the application whose services are called; can be chosen later with
+                :meth:`app`.
+            version: of the application; text, so that ``"007"`` stays what it is.
+                Without it, the version that is tagged latest (v2 only).
+            api_key: the key; a path of a file that holds it (``{"apiKey": ...}`` or
+                the bare key); or an async callable that fetches it. It needs the
+                scope Tasks.
+            api_version: of the REST API, ``"v2"`` or ``"v1"`` (which the vendor
+                announced to end on 2024-01-31).
+            options: see :class:`ClientOptions`.
+        """
+        url = account
+        if "://" not in account:
+            if not account.replace("-", "").isalnum() or not account.isascii():
+                remedy = "give the account's name (letters, digits, -) or its URL"
+                raise InvalidArgument("account", account, remedy)
+            url = f"https://{account}.aimms.cloud"
+        origin, path = split_base(url, "account")
+        dialect = AimmsDialect.cloud(
+            api_version,
+            app=app,
+            app_version=version,
+            prefix=path.removesuffix(f"/pro-api/{api_version}"),
+        )
+        return cls(dialect, origin, sign_with_key(_key(api_key)), options)
+
+    @classmethod
+    def local(
+        cls,
+        url: str | int = LOCAL_PORT,
+        *,
+        api_version: str = "v2",
+        **options: Unpack[ClientOptions],
+    ) -> Self:
+        """
+        Make a client of the REST server of an AIMMS on this machine.
+
+        Args:
+            url: e.g. ``"http://localhost:8080"``; or only its port.
+            api_version: of the REST API, ``"v2"`` or ``"v1"`` (older libraries).
+            options: see :class:`ClientOptions`.
+
+        No key is sent: a local server of before DEX 23.1.0.13 takes a request with
+        a key for one of the cloud.
+        """
+        where = f"http://localhost:{url}" if isinstance(url, int) else url
+        origin, path = split_base(where)
+        dialect = AimmsDialect.local(
+            api_version, prefix=path.removesuffix(f"/api/{api_version}")
+        )
+        return cls(dialect, origin, NoAuth(), options)
+
+    def app(self, name: str, version: str | None = None) -> Self:
+        """Return a view of this client for another application (cloud)."""
+        if not self._dialect.hosted:
+            remedy = "a local server has one application"
+            raise InvalidArgument("app", name, remedy)
+        dialect = attrs.evolve(self._dialect, app=name, app_version=version)
+        return self._with_dialect(dialect)
+
+    @overload
+    async def submit(
+        self,
+        service: str,
+        inputs: Any = None,
+        *,
+        content: bodies.Content | None = None,
+        content_type: str | None = None,
+        files: Mapping[str, bodies.FileContent] | None = None,
+        schedule_for: datetime | str | None = None,
+        schedule_in: timedelta | float | str | None = None,
+        schedule_every: None = None,
+        task_state_hook: str | None = None,
+    ) -> TaskHandle: ...
+
+    @overload
+    async def submit(
+        self,
+        service: str,
+        inputs: Any = None,
+        *,
+        content: bodies.Content | None = None,
+        content_type: str | None = None,
+        files: Mapping[str, bodies.FileContent] | None = None,
+        schedule_for: datetime | str | None = None,
+        schedule_in: timedelta | float | str | None = None,
+        schedule_every: timedelta | float | str,
+        task_state_hook: str | None = None,
+    ) -> RecurringTask: ...
+
+    async def submit(
+        self,
+        service: str,
+        inputs: Any = None,
+        *,
+        content: bodies.Content | None = None,
+        content_type: str | None = None,
+        files: Mapping[str, bodies.FileContent] | None = None,
+        schedule_for: datetime | str | None = None,
+        schedule_in: timedelta | float | str | None = None,
+        schedule_every: timedelta | float | str | None = None,
+        task_state_hook: str | None = None,
+    ) -> TaskHandle | RecurringTask:
+        """
+        Start a task; see :meth:`TaskClient.submit` for the body.
+
+        Args:
+            service: the name of the service that the application offers.
+            inputs: sent as JSON.
+            content: instead of *inputs*, sent as it is.
+            content_type: of *content*.
+            files: instead of both, a form of files.
+            schedule_for: when to start: an aware datetime (cloud).
+            schedule_in: how long to wait before: a timedelta, seconds, or text
+                such as ``"1 day"`` (cloud).
+            schedule_every: how often to start it again (cloud).
+            task_state_hook: a URL that the service calls with PUT at every change
+                of state (cloud, v2). There is no retry: do not rely on it alone.
+
+        Returns:
+            The task; a :class:`RecurringTask` with *schedule_every*.
+        """
+        options = {
+            "schedule_for": schedule_for,
+            "schedule_in": schedule_in,
+            "schedule_every": schedule_every,
+            "task_state_hook": task_state_hook,
+        }
+        payload = await self._payload(inputs, content, content_type, files)
+        launched = await self._launch(service, payload, options)
+        if schedule_every is not None:
+            return RecurringTask(self, launched.ref)
+        return self._handle_of(launched)
+
+    def recurring(self, token: str) -> RecurringTask:
+        """Return a recurring task from its token or id, without I/O."""
+        return RecurringTask(self, parse_token(token, self._dialect, self.origin))
+
+    async def interrupt(
+        self, task: TaskHandle | str, how: str = "interrupt-solve"
+    ) -> str | None:
+        """
+        Stop the solve of a running task, or its whole execution.
+
+        Args:
+            task: the task.
+            how: ``"interrupt-solve"``: the rest of the procedure runs on and the
+                task ends completed. ``"interrupt-execution"``: it ends failed.
+
+        Returns:
+            What a local server says it will do (``"interrupt-processed"``: the task
+            was over already); None in the cloud.
+        """
+        ref = self._own(task).ref
+        return await self._driver.drive(self._dialect.interrupt(ref, how))
+
+    async def logs(self, task: TaskHandle | str) -> Any:
+        """Fetch the log of a task, decoded as results are (cloud)."""
+        flow = self._dialect.logs(self._own(task).ref)
+        return decode_content(await self._driver.drive(flow))
+
+    async def download_log(
+        self, task: TaskHandle | str, path: os.PathLike[str] | str
+    ) -> Path:
+        """Stream the log file of a task to a file (cloud)."""
+        request = self._dialect.build_log_download(self._own(task).ref)
+        async with self._driver.open(request) as download:
+            self._dialect.parse_head(download.head)
+            return await bodies.save(download.chunks, Path(path))
+
+    async def stats(self, *, current: bool = False) -> Any:
+        """Fetch the service's statistics of tasks, in its own form (cloud)."""
+        return await self._driver.drive(self._dialect.stats(current=current))
+
+    async def intermediate_status(
+        self, task: TaskHandle | str, *, decode: str = "auto"
+    ) -> Any:
+        """Fetch what the model writes as its status while it runs (local)."""
+        flow = self._dialect.intermediate_status(self._own(task).ref)
+        return decode_content(await self._driver.drive(flow), decode)
+
+    async def echo(
+        self, content: bytes = b"", *, content_type: str | None = None, delay: float = 0
+    ) -> bytes:
+        """Have bytes sent back by the server after a delay in seconds (local)."""
+        flow = self._dialect.echo(content, content_type, delay)
+        return (await self._driver.drive(flow)).body
+
+    async def server_version(self) -> str:
+        """Ask for the version of the REST API (cloud)."""
+        return await self._driver.drive(self._dialect.server_version())
+
+
+def _key(given: Credential | os.PathLike[str]) -> Credential:
+    if not isinstance(given, os.PathLike):
+        return given
+    path = Path(given)
+
+    async def fetch() -> str:
+        return (await asyncio.to_thread(read_api_key, path)).reveal()
+
+    return fetch
+
+
+def read_api_key(path: os.PathLike[str] | str) -> Secret:
+    """
+    Read an API key from a file: ``{"apiKey": "..."}``, or the bare key.
+
+    Raises:
+        ConfigError: the file cannot be read or holds no key.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as exc:
+        raise ConfigError(str(path), f"cannot be read: {exc.strerror}") from exc
+    text = data.decode("utf-8-sig", "replace").strip()
+    if text.startswith("{"):
+        try:
+            document: Mapping[str, Any] = codec.loads(data)
+        except ResponseDecodeError as exc:
+            remedy = 'is not JSON; write {"apiKey": "..."}'
+            raise ConfigError(str(path), remedy) from exc
+        found = {name.lower(): value for name, value in document.items()}
+        text = found.get("apikey", "")
+    if not isinstance(text, str) or not text:
+        raise ConfigError(str(path), 'holds no key; write {"apiKey": "..."}')
+    return Secret(text)

@@ -1,0 +1,415 @@
+"""
+A task in your hand: an id, a dialect and a client; making one does no I/O.
+
+Handles take a :class:`Tasks`, which is the part of a client that they need.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Generator, Iterable
+from contextlib import asynccontextmanager
+import os
+from pathlib import Path
+from typing import Any, Protocol
+
+import attrs
+
+from .exceptions import (
+    NotFound,
+    PatienceExceeded,
+    TaskCancelled,
+    TaskFailed,
+)
+from .sansio.dialect import (
+    TaskRef,
+    TaskState,
+    TaskStatus,
+    decode_content,
+    merge_status,
+)
+from .sansio.http import Response
+from .watcher import Watch
+
+
+__all__ = ["RecurringTask", "TaskHandle", "Tasks", "as_completed"]
+
+CONFIRM = 60.0
+"""Seconds within which a cancel is confirmed, unless the caller says otherwise."""
+
+OVER_AFTER = 3
+"""Looks in a row that must find a recurrence over before it counts as stopped."""
+
+
+class Tasks(Protocol):
+    """What a handle needs of the client that made it."""
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a wait lasts when the caller does not say."""
+
+    @property
+    def keeps_results(self) -> bool:
+        """Whether a result can be fetched again later."""
+
+    def token_of(self, ref: TaskRef) -> str:
+        """Return the token of a task."""
+
+    async def look(self, ref: TaskRef) -> TaskStatus:
+        """Ask for the status of a task."""
+
+    def hold(self, ref: TaskRef, first: TaskStatus | None) -> Watch:
+        """Watch a task."""
+
+    def release(self, ref: TaskRef, watch: Watch) -> None:
+        """Let go of a watch."""
+
+    def tell(self, ref: TaskRef, status: TaskStatus) -> None:
+        """Tell those who watch a task what was seen of it elsewhere."""
+
+    async def fetch(self, ref: TaskRef, status: TaskStatus) -> Response:
+        """Fetch the result of a task that ended."""
+
+    async def save(self, ref: TaskRef, path: os.PathLike[str]) -> Path:
+        """Stream the result of a task to a file."""
+
+    async def ask_cancel(self, ref: TaskRef) -> TaskStatus:
+        """Ask the service to end a task."""
+
+    async def remove(self, ref: TaskRef) -> None:
+        """Remove a task from the service."""
+
+    async def nap(self, looks: int) -> None:
+        """Wait as the poll policy says after so many looks."""
+
+
+class TaskHandle:
+    """
+    One remote task.
+
+    ``await handle`` is ``await handle.result()``. Any number of coroutines may wait
+    for the same handle; the service is asked once for all of them. A wait that is
+    given up or cancelled leaves the remote task alone.
+    """
+
+    def __init__(
+        self, tasks: Tasks, ref: TaskRef, status: TaskStatus | None = None
+    ) -> None:
+        self._tasks = tasks
+        self._ref = ref
+        self._status = status
+        self._fetching: asyncio.Task[Response] | None = None
+        self._fetchers = 0
+
+    def __repr__(self) -> str:
+        state = self._status.state.name if self._status else "not seen yet"
+        run = "" if self._ref.run is None else f" run {self._ref.run}"
+        return f"<TaskHandle {self._ref.id}{run}: {state}>"
+
+    @property
+    def id(self) -> str:
+        """The service's id of the task."""
+        return self._ref.id
+
+    @property
+    def ref(self) -> TaskRef:
+        """Everything that identifies the task at the service."""
+        return self._ref
+
+    @property
+    def token(self) -> str:
+        """
+        The text from which ``client.handle(token)`` makes this handle again.
+
+        It is JSON without secrets; keep it in a database or a URL.
+        """
+        return self._tasks.token_of(self._ref)
+
+    @property
+    def last_status(self) -> TaskStatus | None:
+        """What was last seen of the task, without asking; None before."""
+        return self._status
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self.result().__await__()
+
+    async def status(self) -> TaskStatus:
+        """
+        Ask for the status once.
+
+        Raises:
+            NotFound: the service does not know the task (any more).
+        """
+        return self._see(await self._tasks.look(self._ref))
+
+    async def updates(self) -> AsyncIterator[TaskStatus]:
+        """
+        Go through the states of the task: the present one first, the last one last.
+
+        A reader who is slow gets the newest state, not each one in between. The
+        iteration ends after the state in which the task is over; it has no time
+        limit of its own: put it under ``asyncio.timeout()``.
+
+        Raises:
+            TaskLost: the service no longer knows the task.
+            AsyncTasksError: the task cannot be looked at, e.g. the key is refused.
+        """
+        async with self._held() as watch:
+            seen = watch.version
+            if watch.status is not None:
+                yield self._see(watch.status)
+            while not watch.over:
+                seen = await watch.change(seen)
+                if watch.error is not None:
+                    raise watch.error
+                if watch.status is not None:
+                    yield self._see(watch.status)
+
+    async def wait(self, *, timeout: float | None = None) -> TaskStatus:
+        """
+        Wait until the task is over, however it ended.
+
+        Args:
+            timeout: seconds; by default the client's ``patience``.
+
+        Raises:
+            PatienceExceeded: it is not over by then. It goes on remotely.
+            TaskLost: the service no longer knows the task.
+            AsyncTasksError: the task cannot be looked at, e.g. the key is refused.
+        """
+        patience = self._tasks.patience if timeout is None else timeout
+        async with self._held() as watch:
+            try:
+                async with asyncio.timeout(patience) as clock:
+                    seen = watch.version
+                    while not watch.over:
+                        seen = await watch.change(seen)
+            except TimeoutError:
+                if not clock.expired():
+                    raise
+                raise PatienceExceeded(
+                    self.id, self.token, watch.status, patience
+                ) from watch.failure
+            if watch.error is not None:
+                raise watch.error
+            return self._see(_present(watch.status))
+
+    async def result(
+        self, *, timeout: float | None = None, decode: str = "auto"
+    ) -> Any:
+        """
+        Wait until the task is over, and fetch its result.
+
+        Args:
+            timeout: seconds to wait for the end of the task; by default the
+                client's ``patience``. Fetching has clocks of its own.
+            decode: ``"auto"``, ``"json"``, ``"text"`` or ``"bytes"``; see
+                :func:`asynctasks.decode_content`.
+
+        Raises:
+            PatienceExceeded: it is not over by then. It goes on remotely.
+            TaskFailed: it finished with errors; the service's words are kept.
+            TaskCancelled: somebody ended it.
+            TaskLost: the service no longer knows the task.
+            ResultUnavailable: it finished, but the result cannot be had.
+        """
+        status = await self.wait(timeout=timeout)
+        self._check(status)
+        return decode_content(await self._fetch(status), decode)
+
+    async def download(
+        self, path: os.PathLike[str] | str, *, timeout: float | None = None
+    ) -> Path:
+        """
+        Wait until the task is over, and stream its result to a file.
+
+        Args:
+            path: of the file; it is there whole or not at all, and replaced if it
+                exists.
+            timeout: seconds to wait for the end of the task, as in ``result()``.
+
+        Returns:
+            The path of the file.
+
+        Raises:
+            InvalidArgument: the file cannot be written.
+            TaskError: as ``result()``.
+        """
+        self._check(await self.wait(timeout=timeout))
+        return await self._tasks.save(self._ref, Path(path))
+
+    async def cancel(self, *, timeout: float = CONFIRM) -> TaskStatus:
+        """
+        End the remote task, and wait until the service confirms it.
+
+        Args:
+            timeout: seconds to wait for the confirmation; 0 returns at once with
+                a status that says ``cancel_requested``.
+
+        Returns:
+            How the task ended: a cancel may come too late.
+
+        Raises:
+            PatienceExceeded: no confirmation by then; the request stands.
+            UnsupportedOperation: the service cannot cancel tasks.
+        """
+        status = self._see(await self._tasks.ask_cancel(self._ref))
+        if status.done or timeout <= 0:
+            return status
+        return await self.wait(timeout=timeout)
+
+    async def delete(self) -> None:
+        """Remove the task and its data from the service; it must not run."""
+        await self._tasks.remove(self._ref)
+
+    # --- inside --------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _held(self) -> AsyncIterator[Watch]:
+        watch = self._tasks.hold(self._ref, self._status)
+        try:
+            yield watch
+        finally:
+            if watch.status is not None:
+                self._status = merge_status(self._status, watch.status)
+            self._tasks.release(self._ref, watch)
+
+    def _see(self, status: TaskStatus) -> TaskStatus:
+        """Take in what was seen; return what is now known."""
+        self._status = merge_status(self._status, status)
+        self._tasks.tell(self._ref, self._status)
+        return self._status
+
+    def _check(self, status: TaskStatus) -> None:
+        """Raise if the task ended in another way than with a result."""
+        about = (self.id, self.token, status)
+        failed = status.state is TaskState.FAILED
+        # A service without a word of its own for it says "failed" of a task that
+        # ended because it was asked to.
+        if status.state is TaskState.CANCELLED or (failed and status.cancel_requested):
+            raise TaskCancelled(*about)
+        if failed:
+            raise TaskFailed(*about)
+
+    async def _fetch(self, status: TaskStatus) -> Response:
+        """Fetch the result once, for everybody who asks at the same time."""
+        if self._fetching is None:
+            fetch = self._tasks.fetch(self._ref, status)
+            self._fetching = asyncio.create_task(fetch, name="asynctasks-fetch")
+        fetching = self._fetching
+        self._fetchers += 1
+        try:
+            # One who gives up must not take the answer from the others.
+            return await asyncio.shield(fetching)
+        finally:
+            self._fetchers -= 1
+            if self._fetchers == 0:
+                await self._end_fetch(fetching)
+
+    async def _end_fetch(self, fetching: asyncio.Task[Response]) -> None:
+        """Forget the fetch that nobody waits for, unless it was the last chance."""
+        finished = fetching.done() and not fetching.cancelled()
+        if finished and fetching.exception() is None and not self._tasks.keeps_results:
+            return
+        if self._fetching is fetching:
+            self._fetching = None
+        if not fetching.done():
+            fetching.cancel()
+            await asyncio.gather(fetching, return_exceptions=True)
+
+
+def _present(status: TaskStatus | None) -> TaskStatus:
+    assert status is not None, "a watch is over with a status or an error"
+    return status
+
+
+async def as_completed(handles: Iterable[TaskHandle]) -> AsyncIterator[TaskHandle]:
+    """
+    Yield each handle when its task is over, first the one that ends first.
+
+    A handle whose task cannot be looked at any more is yielded too: ``result()``
+    raises why. No asyncio task is started per handle.
+    """
+    waiting = list(dict.fromkeys(handles))
+    ended: asyncio.Queue[TaskHandle] = asyncio.Queue()
+    held: list[tuple[TaskHandle, Watch]] = []
+    try:
+        for handle in waiting:
+            watch = handle._tasks.hold(handle.ref, handle.last_status)  # noqa: SLF001
+            held.append((handle, watch))
+            _notify(handle, watch, ended)
+        for _ in waiting:
+            yield await ended.get()
+    finally:
+        for handle, watch in held:
+            handle._tasks.release(handle.ref, watch)  # noqa: SLF001
+
+
+def _notify(handle: TaskHandle, watch: Watch, ended: asyncio.Queue[TaskHandle]) -> None:
+    def listener(watch: Watch) -> None:
+        if watch.over:
+            watch.listeners.remove(listener)
+            if watch.status is not None:
+                handle._see(watch.status)  # noqa: SLF001
+            ended.put_nowait(handle)
+
+    watch.listeners.append(listener)
+    if watch.over:
+        listener(watch)
+
+
+class RecurringTask:
+    """
+    A task that the service starts again and again.
+
+    Its runs share one id and are told apart by their index, from 0.
+    """
+
+    def __init__(self, tasks: Tasks, ref: TaskRef) -> None:
+        self._tasks = tasks
+        self._ref = attrs.evolve(ref, run=None)
+
+    def __repr__(self) -> str:
+        return f"<RecurringTask {self._ref.id}>"
+
+    @property
+    def id(self) -> str:
+        """The id that all runs share."""
+        return self._ref.id
+
+    @property
+    def token(self) -> str:
+        """The token of the last run: ``client.recurring(token)`` is this again."""
+        return self._tasks.token_of(self._ref)
+
+    def run(self, index: int) -> TaskHandle:
+        """Return the handle of one run, without asking whether there is one."""
+        return TaskHandle(self._tasks, attrs.evolve(self._ref, run=index))
+
+    async def runs(self) -> AsyncIterator[TaskHandle]:
+        """
+        Go through the runs: those there are, then each new one when it is created.
+
+        The last one is usually still waiting for its time. The iteration ends
+        when the recurrence was stopped and its last run is over; it has no time
+        limit of its own: put it under ``asyncio.timeout()``.
+        """
+        known, over, looks = 0, 0, 0
+        while over < OVER_AFTER:
+            try:
+                status = await self._tasks.look(self._ref)
+            except NotFound:
+                over += 1
+            else:
+                last = status.run or 0
+                over = over + 1 if status.done else 0
+                looks = 0 if last >= known else looks
+                while known <= last:
+                    yield self.run(known)
+                    known += 1
+            looks += 1
+            await self._tasks.nap(looks)
+
+    async def stop(self) -> None:
+        """End the recurrence; runs that are over or running are left alone."""
+        await self._tasks.remove(self._ref)

@@ -1,0 +1,117 @@
+"""Rows of a resource: one awaitable list, or every page of them."""
+
+from __future__ import annotations
+
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Mapping,
+)
+from typing import Any
+
+from .exceptions import InvalidArgument, RemoteProtocolError
+from .sansio.dialect import Page, Query
+
+
+__all__ = ["Row", "Rows"]
+
+Row = dict[str, Any]
+"""A row as the service wrote it."""
+
+Fetch = Callable[[Query], Awaitable[Page]]
+
+
+class Rows(Coroutine[Any, Any, list[Row]]):
+    """
+    The rows that ``select()`` asks for; nothing is sent before they are used.
+
+    ``await rows`` gives a list; ``async for row in rows`` goes through all pages and
+    holds one at a time; ``rows.pages()`` gives the pages. It is a coroutine, so that
+    ``asyncio.create_task`` and ``TaskGroup`` take it, and can be awaited once.
+    """
+
+    def __init__(self, fetch: Fetch, query: Query, limit: int | None) -> None:
+        if limit is not None and limit < 1:
+            raise InvalidArgument("limit", limit, "must be 1 or more")
+        self._fetch = fetch
+        self._query = query
+        self._limit = limit
+        self._list: Coroutine[Any, Any, list[Row]] | None = None
+
+    async def pages(self) -> AsyncIterator[Page]:
+        """
+        Go through the pages as the service cuts them.
+
+        Raises:
+            RemoteProtocolError: the pages do not advance.
+        """
+        query: Query | None = self._query
+        while query is not None:
+            page = await self._fetch(query)
+            yield page
+            if page.next is not None and page.next.offset <= query.offset:
+                found = f"offset {page.next.offset} after {query.offset}"
+                raise RemoteProtocolError("a next page that is further on", None, found)
+            query = page.next
+
+    async def __aiter__(self) -> AsyncIterator[Row]:
+        left = self._limit
+        before: set[object] = set()
+        async for page in self.pages():
+            # Rows that were added while we paged push others onto the next page.
+            here = {row.get("id") for row in page.rows}
+            for row in page.rows:
+                if row.get("id") is not None and row["id"] in before:
+                    continue
+                if left is not None:
+                    if left == 0:
+                        return
+                    left -= 1
+                yield dict(row)
+            before = here
+            if left == 0:
+                return
+
+    async def _collect(self) -> list[Row]:
+        return [row async for row in self]
+
+    def __await__(self) -> Generator[Any, Any, list[Row]]:
+        return self._collect().__await__()
+
+    # The protocol of coroutines, for asyncio.create_task().
+
+    def _coroutine(self) -> Coroutine[Any, Any, list[Row]]:
+        if self._list is None:
+            self._list = self._collect()
+        return self._list
+
+    def send(self, value: Any) -> Any:
+        """Go on, as a coroutine does."""
+        return self._coroutine().send(value)
+
+    def throw(self, *exc_info: Any) -> Any:
+        """Raise inside, as a coroutine does."""
+        return self._coroutine().throw(*exc_info)
+
+    def close(self) -> None:
+        """Stop, as a coroutine does."""
+        if self._list is not None:
+            self._list.close()
+
+
+def build_query(
+    where: Mapping[str, Any] | None,
+    sort: str | None,
+    limit: int | None,
+    page_size: int | None,
+) -> Query:
+    """Make a query of what the user gave; small limits make small pages."""
+    if page_size is not None and page_size < 1:
+        raise InvalidArgument("page_size", page_size, "must be 1 or more")
+    size = page_size if page_size is not None else 100
+    return Query(
+        where=dict(where or {}), sort=sort, limit=min(size, limit) if limit else size
+    )
