@@ -512,7 +512,7 @@ def field(
             JSON path.
     """
     if not isinstance(document, dict):
-        found = f"a {_kind(document)}"
+        found = _kind(document)
         raise RemoteProtocolError("a JSON object", response.redacted(), found)
     value = document.get(name)
     if value is None:
@@ -525,18 +525,18 @@ def field(
         isinstance(value, bool) and bool not in wanted
     ):
         names = " or ".join(KINDS.get(kind, kind.__name__) for kind in wanted)
-        found = f"a {_kind(value)}"
-        raise RemoteProtocolError(f"a {names} at $.{name}", response.redacted(), found)
+        found = _kind(value)
+        raise RemoteProtocolError(f"{names} at $.{name}", response.redacted(), found)
     return value
 
 
 KINDS: Mapping[type, str] = {
-    str: "string",
-    int: "whole number",
-    float: "number",
-    bool: "boolean",
-    list: "array",
-    dict: "object",
+    str: "a string",
+    int: "a whole number",
+    float: "a number",
+    bool: "a boolean",
+    list: "an array",
+    dict: "an object",
     type(None): "null",
 }
 
