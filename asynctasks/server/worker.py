@@ -1,0 +1,228 @@
+"""
+The asyncio shell around the simulated world, without a network.
+
+It gives the time to the pure half, runs what the simulator says should run, and
+answers requests: over a socket behind ``LocalServer``, or in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+import logging
+import time
+from typing import Any
+
+import attrs
+
+from .faults import Fault
+from .half import Delayed, Half, refuse
+from .runs import Run
+from .simulator import Simulator
+from .tasks import Action, Changed, SimulatedTask, Start, Stop
+from ..exceptions import ConnectionLost, InvalidState
+from ..sansio.http import Body, JoinedBody, Request, Response
+
+
+__all__ = ["Send", "Worker"]
+
+LOGGER = logging.getLogger("asynctasks.server")
+
+Send = Callable[[Request], Awaitable[None]]
+"""Sends a notification to the absolute URL of the request; its answer is dropped."""
+
+
+class Worker:
+    """
+    Answers requests and runs the tasks.
+
+    Args:
+        simulator: the world.
+        halves: the protocols; the first that knows a path answers.
+        send: sends the notifications of the protocols; None drops them.
+        clock: gives the wall-clock time once, at the start; from then on time passes
+            as the event loop says.
+    """
+
+    def __init__(
+        self,
+        simulator: Simulator,
+        *halves: Half,
+        send: Send | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.simulator = simulator
+        self._halves = halves
+        self._send = send
+        self._clock = clock
+        self._start: tuple[float, float] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._threads: ThreadPoolExecutor | None = None
+        self._runs: dict[int, Run] = {}
+        self._running: set[asyncio.Task[None]] = set()
+        self._sending: dict[str, asyncio.Task[None]] = {}
+        self._closed = False
+
+    def now(self) -> float:
+        """Return the time in seconds since the epoch."""
+        passed = asyncio.get_running_loop().time()
+        if self._start is None:
+            self._start = (self._clock(), passed)
+        return self._start[0] + passed - self._start[1]
+
+    async def handle(self, request: Request) -> Response:
+        """
+        Answer one request.
+
+        Raises:
+            ConnectionLost: a fault wants the connection to break.
+            InvalidState: the worker is closed.
+        """
+        if self._closed:
+            raise InvalidState("the server is closed")
+        request = attrs.evolve(request, body=await read_body(request.body))
+        fault = self.simulator.faults.take(request)
+        if fault.drop == "request":
+            raise ConnectionLost("the connection broke", request.redacted())
+        response = fault.response or self._answer(request)
+        self.advance()
+        await self._wait(response, fault)
+        if fault.drop == "answer":
+            raise ConnectionLost("the connection broke", request.redacted())
+        return response
+
+    def advance(self) -> None:
+        """Do what is due now, and arm the timer for what is due later."""
+        if self._closed:
+            return
+        for action in self.simulator.advance(self.now()):
+            self._do(action)
+        self._arm()
+
+    async def aclose(self) -> None:
+        """
+        End all runs and wait for them.
+
+        Async functions are cancelled and processes ended. A thread cannot be ended:
+        its function is asked to stop, and waited for.
+        """
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for run in self._runs.values():
+            run.end()
+        for sending in self._sending.values():
+            sending.cancel()
+        left = [*self._running, *self._sending.values()]
+        await asyncio.gather(*left, return_exceptions=True)
+        if self._threads is not None:
+            self._threads.shutdown()
+
+    # --- answers -------------------------------------------------------------
+
+    def _answer(self, request: Request) -> Response:
+        for half in self._halves:
+            try:
+                response = half.handle(request, self.now())
+            except Exception:
+                LOGGER.exception("%s broke the server", request.describe())
+                return refuse(500, "ServerError", "the server has a fault; see its log")
+            if response is not None:
+                return response
+        return refuse(404, "NotFound", f"nothing is served at {request.path}")
+
+    async def _wait(self, response: Response, fault: Fault) -> None:
+        delay = response.delay if isinstance(response, Delayed) else 0.0
+        if delay + fault.delay > 0:
+            await asyncio.sleep(delay + fault.delay)
+
+    # --- actions -------------------------------------------------------------
+
+    def _do(self, action: Action) -> None:
+        if isinstance(action, Start):
+            self._begin(action)
+        elif isinstance(action, Stop):
+            self._stop(action)
+        else:
+            self._notify(action)
+
+    def _begin(self, start: Start) -> None:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self.simulator.parallel, "asynctasks")
+        run = Run(start, self._threads, self._note)
+        self._runs[start.task.number] = run
+        task = asyncio.get_running_loop().create_task(self._supervise(run))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _supervise(self, run: Run) -> None:
+        outcome = await run.outcome()
+        del self._runs[run.task.number]
+        self.simulator.finished(run.task, outcome, self.now())
+        self.advance()
+
+    def _note(self, task: SimulatedTask, word: str, *values: Any) -> None:
+        """Take what a function reports about its task."""
+        if word == "progress":
+            task.progress, task.progress_message = values
+        elif word == "solving":
+            self.simulator.solving(task, self.now(), busy=values[0])
+            self.advance()
+        elif word == "publish":
+            task.published = (values[0].content, values[0].content_type)
+        else:
+            task.log.append((self.now(), values[0]))
+
+    def _stop(self, stop: Stop) -> None:
+        run = self._runs.get(stop.task.number)
+        if run is not None:
+            run.interrupt(stop.interrupt)
+
+    def _notify(self, change: Changed) -> None:
+        if self._send is None:
+            return
+        notices = [notice for half in self._halves for notice in half.notices(change)]
+        if not notices:
+            return
+        key = change.task.id
+        sending = self._deliver(notices, self._send, self._sending.get(key))
+        task = asyncio.get_running_loop().create_task(sending)
+        self._sending[key] = task
+        task.add_done_callback(lambda done: self._delivered(key, done))
+
+    async def _deliver(
+        self,
+        notices: Iterable[Request],
+        send: Send,
+        previous: asyncio.Task[None] | None,
+    ) -> None:
+        if previous is not None:  # the changes of one task arrive in their order
+            await asyncio.wait([previous])
+        for notice in notices:
+            try:
+                await send(notice)
+            except Exception as exc:  # noqa: BLE001 - the target's fault; not repeated
+                LOGGER.warning("%s was not delivered: %r", notice.describe(), exc)
+
+    def _delivered(self, key: str, done: asyncio.Task[None]) -> None:
+        if self._sending.get(key) is done:
+            del self._sending[key]
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due = self.simulator.next_wakeup()
+        if due is not None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(max(0.0, due - self.now()), self.advance)
+
+
+async def read_body(body: Body) -> bytes:
+    """Read a body to its end, as a server does."""
+    if isinstance(body, bytes):
+        return body
+    if isinstance(body, JoinedBody):
+        return b"".join([await read_body(piece) for piece in body.pieces])
+    return b"".join([chunk async for chunk in body.open()])
