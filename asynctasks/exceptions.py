@@ -130,8 +130,10 @@ class AsyncTasksError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The default calls __init__ with self.args, which loses attributes and
-        # fails for classes that also inherit from TimeoutError (an OSError).
-        return self.__class__.__new__, (self.__class__,), self.__dict__
+        # fails for classes that also inherit from TimeoutError (an OSError). Facts
+        # are in the attributes; args that are mere text may be all there is.
+        words = self.args if all(isinstance(arg, str) for arg in self.args) else ()
+        return self.__class__.__new__, (self.__class__, *words), self.__dict__
 
 
 # --- no usable answer arrived ------------------------------------------------
