@@ -26,6 +26,7 @@ from .exceptions import (
     NotFound,
     ResultUnavailable,
     SubmitOutcomeUnknown,
+    TaskError,
     TransportError,
 )
 from .handle import TaskHandle
@@ -569,6 +570,9 @@ class TaskClient:
             response = await self._driver.drive(self._dialect.result(ref, status))
         except NotFound as exc:
             raise ResultUnavailable(ref.id, self.token_of(ref), status) from exc
+        except TaskError as exc:
+            exc.token = self.token_of(ref)  # which the dialect does not know
+            raise
         await self._clean_up(ref)
         return response
 

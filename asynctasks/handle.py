@@ -19,6 +19,7 @@ from .exceptions import (
     NotFound,
     PatienceExceeded,
     TaskCancelled,
+    TaskError,
     TaskFailed,
 )
 from .sansio.dialect import (
@@ -215,7 +216,16 @@ class TaskHandle:
         """
         status = await self.wait(timeout=timeout)
         self._check(status)
-        return decode_content(await self._fetch(status), decode)
+        try:
+            response = await self._fetch(status)
+        except TaskError as exc:
+            if exc.status is not None:
+                self._see(exc.status)
+            raise
+        if not status.outcome_known:
+            won = attrs.evolve(status, state=TaskState.SUCCEEDED, outcome_known=True)
+            self._see(won)
+        return decode_content(response, decode)
 
     async def download(
         self, path: os.PathLike[str] | str, *, timeout: float | None = None

@@ -49,12 +49,15 @@ class Rows(Coroutine[Any, Any, list[Row]]):
             RemoteProtocolError: the pages do not advance.
         """
         query: Query | None = self._query
+        seen: set[tuple[int, str | None]] = set()
         while query is not None:
+            place = (query.offset, query.cursor)
+            if place in seen:
+                found = f"the page at {query.cursor or query.offset} again"
+                raise RemoteProtocolError("a next page that is further on", None, found)
+            seen.add(place)
             page = await self._fetch(query)
             yield page
-            if page.next is not None and page.next.offset <= query.offset:
-                found = f"offset {page.next.offset} after {query.offset}"
-                raise RemoteProtocolError("a next page that is further on", None, found)
             query = page.next
 
     async def __aiter__(self) -> AsyncIterator[Row]:

@@ -12,7 +12,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import ssl
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import aiohttp
 import attrs
@@ -98,6 +99,17 @@ class Transport(ABC):
     @abstractmethod
     async def aclose(self) -> None:
         """Let go of what the transport opened itself; may be called twice."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
 
 
 class AiohttpTransport(Transport):

@@ -71,9 +71,8 @@ class Watch:
 
     def offer(self, status: TaskStatus) -> None:
         """Take in a status from whatever source; older news do no harm."""
-        merged = merge_status(self.status, status)
-        if merged != self.status:
-            self.status = merged
+        before, self.status = self.status, merge_status(self.status, status)
+        if self.status != before:
             self._changed()
 
     def fail(self, error: BaseException) -> None:

@@ -10,16 +10,15 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
-import uuid
 
 from aiohttp import ClientSession, ClientTimeout, web
 
-from .aimms import AimmsService
 from .aimms_submits import AimmsApp
 from .half import refuse
 from .simulator import Simulator
 from .tasks import Executor
 from .worker import Worker
+from .world import build_halves, build_simulator
 from ..exceptions import ConfigError, ConnectionLost, InvalidState
 from ..sansio.http import Headers, Request, Response
 from ..sansio.urls import is_loopback
@@ -78,13 +77,13 @@ class LocalServer:
             reason = "others can reach this address: set an API key, or use 127.0.0.1"
             raise ConfigError(f"host {host!r}", reason)
         if simulator is None:
-            simulator = build_simulator(parallel, services=services)
+            simulator = build_simulator(parallel=parallel, services=services)
         self.simulator = simulator
         """The world: its services, tasks, faults and counts."""
 
         self._address = (host, port)
         self._max_body = max_body
-        self._aimms = AimmsService(
+        self._halves = build_halves(
             simulator, api_key=api_key, guard_local=self._guarded, apps=apps
         )
         self._runner: web.AppRunner | None = None
@@ -129,7 +128,7 @@ class LocalServer:
         app = web.Application(client_max_size=self._max_body)
         app.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE)
-        self._worker = Worker(self.simulator, self._aimms, send=self._send)
+        self._worker = Worker(self.simulator, *self._halves, send=self._send)
         await self._runner.setup()
         try:
             await self._listen(self._runner)
@@ -224,16 +223,6 @@ class LocalServer:
             request.method, request.url, allow_redirects=False
         ):
             pass
-
-
-def build_simulator(parallel: int, *, services: bool) -> Simulator:
-    """Make a world whose tasks have random ids."""
-    simulator = Simulator(parallel=parallel, new_id=lambda: str(uuid.uuid4()))
-    if services:
-        from .services import register  # noqa: PLC0415 - only where they are wanted
-
-        register(simulator)
-    return simulator
 
 
 def target_of(request: web.Request) -> str:
