@@ -25,7 +25,9 @@ LAYERS = [
     ["aimms", "desp", "oml", "vantiq"],
     ["client", "config"],
     ["batch", "resources", "report"],
-    ["handle", "watcher", "subscriber"],
+    ["handle", "subscriber"],
+    ["watcher"],
+    ["driver"],
     ["files", "hooks", "journal", "server", "transport"],
     ["sansio"],
     ["exceptions"],
@@ -40,7 +42,7 @@ ROOMS_OF_SEVERAL = {"cli", "integrations", "sansio", "server"}
 DIALECTS = {"aimms", "desp", "oml", "vantiq"}
 
 AIOHTTP = {"transport", "server.app", "integrations.aiohttp"}
-"""The only modules that import aiohttp."""
+"""The only modules that import aiohttp, but for annotations."""
 
 OPTIONAL = {
     "click": {"cli"},
@@ -289,7 +291,7 @@ def libraries_in_the_wrong_room(package: Package) -> Iterator[str]:
         for each in module.imports():
             library = each.target.partition(".")[0]
             rooms = allowed.get(library)
-            if each.internal or rooms is None:
+            if each.internal or not each.runtime or rooms is None:
                 continue
             if module.room not in rooms and module.name not in rooms:
                 yield f"{module.name}:{each.line} imports {library}"
