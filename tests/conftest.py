@@ -41,6 +41,13 @@ hypothesis.settings.register_profile("asynctasks", deadline=None)
 hypothesis.settings.load_profile("asynctasks")
 
 
+def pytest_configure() -> None:
+    """Let nobody make an event loop by asking whether there is one."""
+    # looptime asks before every test; up to Python 3.13 that makes a loop, never
+    # closed, unless somebody has said that there is none.
+    asyncio.set_event_loop(None)
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Let looptime run the clock of the tests marked so, and of no others."""
     if item.get_closest_marker("virtual_time"):
