@@ -1,0 +1,309 @@
+"""The asyncio shell, without a network; mostly on virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+import logging
+import threading
+from typing import Any
+
+import pytest
+
+from asynctasks.exceptions import ConnectionLost, InvalidState
+from asynctasks.sansio.http import Headers, JoinedBody, Request, Response
+from asynctasks.server.aimms import AimmsService
+from asynctasks.server.context import TaskContext
+from asynctasks.server.faults import Fault
+from asynctasks.server.simulator import Simulator
+from asynctasks.server.tasks import Changed
+from asynctasks.server.worker import Worker
+from tests.server.worlds import NOW, count_ids
+
+
+HOUR = 3600.0
+
+
+class Site:
+    """A worker with the AIMMS half, and the hooks that it called."""
+
+    def __init__(self, *, parallel: int = 1) -> None:
+        self.called: list[str] = []
+        self.simulator = Simulator(parallel=parallel, new_id=count_ids().__next__)
+        self.worker = Worker(
+            self.simulator,
+            AimmsService(self.simulator),
+            send=self.send,
+            clock=lambda: NOW,
+        )
+
+    async def send(self, request: Request) -> None:
+        """Take the call of a hook; it takes a while."""
+        await asyncio.sleep(0.01)
+        self.called.append(request.url.partition("task_state=")[2].partition("&")[0])
+
+    async def ask(self, method: str, url: str, body: Any = b"", **headers: str) -> Any:
+        """Ask and return the JSON answer."""
+        request = Request(method, url, Headers(headers), body)
+        response = await self.worker.handle(request)
+        return response.json() if response.body else None
+
+    async def submit(self, url: str, body: Any = b"", **headers: str) -> str:
+        """Submit in the cloud's v2 and return the id."""
+        base = "/pro-api/v2/tasks/App/1.0"
+        answer = await self.ask("POST", f"{base}/{url}", body, **headers)
+        task_id: str = answer["id"]
+        return task_id
+
+    async def poll(self, task_id: str) -> Any:
+        """Return the status of a task."""
+        return await self.ask("GET", f"/pro-api/v2/tasks/{task_id}")
+
+    async def state(self, task_id: str) -> str:
+        """Return the word of a task."""
+        answer: dict[str, str] = await self.poll(task_id)
+        return answer["state"]
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    """Give a worker, with a service that takes an hour."""
+    site = Site()
+
+    async def hour(inputs: Any) -> Any:
+        await asyncio.sleep(HOUR)
+        return inputs
+
+    site.simulator.service("hour", hour)
+    yield site
+    await site.worker.aclose()
+
+
+@pytest.mark.virtual_time
+async def test_queue(site: Site) -> None:
+    """One task runs after the other; the times are those of the loop."""
+    tasks = [await site.submit("hour") for _ in range(2)]
+    await asyncio.sleep(1.5 * HOUR)
+    states = [await site.state(task) for task in tasks]
+    await asyncio.sleep(HOUR)
+    second = await site.poll(tasks[1])
+
+    assert ["completed", "running"] == states
+    assert ("2023-11-23 15:16:38.000000", HOUR, HOUR) == (
+        second["createdAt"],
+        round(second["queueTime"], 3),
+        round(second["runTime"], 3),
+    )
+
+
+@pytest.mark.virtual_time
+async def test_schedule(site: Site) -> None:
+    """A scheduled task starts when it is due, with nobody asking."""
+    task = await site.submit("hour?scheduleIn=1%20day")
+    await asyncio.sleep(24 * HOUR - 1)
+    before = await site.state(task)
+    await asyncio.sleep(2)
+
+    assert ("queued", "running") == (before, await site.state(task))
+
+
+@pytest.mark.virtual_time
+async def test_recurrence(site: Site) -> None:
+    """A recurring task runs at its interval until the last run is deleted."""
+    task = await site.submit("hour?scheduleInterval=P1D")
+    await asyncio.sleep(2 * 24 * HOUR + 2 * HOUR)
+    last = await site.poll(task)
+    await site.ask("DELETE", f"/pro-api/v2/tasks/{task}")
+    await asyncio.sleep(10 * 24 * HOUR)
+    rows = (await site.ask("GET", "/pro-api/v2/tasks"))["current_batch"]
+
+    assert (3, "queued", "2023-11-26 15:16:38.000000") == (
+        last["groupIndex"],
+        last["state"],
+        last["scheduleFor"],
+    )
+    assert [(i, "completed") for i in range(3)] == [
+        (row["groupIndex"], row["state"]) for row in rows
+    ]
+
+
+@pytest.mark.virtual_time
+async def test_hooks(site: Site) -> None:
+    """The hook hears of every change, in order."""
+
+    async def solve(inputs: Any, context: TaskContext) -> None:
+        with context.solving():
+            await asyncio.sleep(1)
+
+    site.simulator.service("solve", solve)
+    await site.submit("solve", taskStateHook="http://127.0.0.1:9/")
+    await asyncio.sleep(2)
+
+    assert ["assigned", "running", "solving", "running", "completed"] == site.called
+
+
+async def test_hook_fails(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    """A hook that cannot be called is logged once a change, without its query."""
+
+    async def broken(request: Request) -> None:
+        raise OSError("refused")
+
+    site.worker._send = broken
+    hook = "http://127.0.0.1:9/?secret=1"
+    with caplog.at_level(logging.WARNING, "asynctasks.server"):
+        await site.submit("hour", taskStateHook=hook)
+        await asyncio.sleep(0.01)
+
+    assert 2 == len(caplog.messages)
+    assert "secret" not in caplog.text
+
+
+async def test_reports(site: Site) -> None:
+    """Progress, status and log lines of a function end up in its task."""
+
+    async def solve(inputs: Any, context: TaskContext) -> None:
+        context.progress(0.5, "half")
+        context.publish({"gap": 1})
+        context.log("hello")
+
+    site.simulator.service("solve", solve)
+    task = site.simulator.task("aimms-cloud", await site.submit("solve"))
+    await asyncio.sleep(0.01)
+
+    assert task is not None
+    assert (0.5, "half", (b'{"gap":1}', "application/json"), ["hello"]) == (
+        task.progress,
+        task.progress_message,
+        task.published,
+        [line for _, line in task.log],
+    )
+
+
+@pytest.mark.virtual_time
+async def test_interrupt(site: Site) -> None:
+    """An interrupted task ends and gives its place to the next."""
+    first, second = [await site.submit("hour") for _ in range(2)]
+    body = b'{"setstatus": "interrupt-execution"}'
+    await site.ask("PUT", f"/pro-api/v2/tasks/{first}", body)
+    await asyncio.sleep(1)
+
+    assert ["failed", "running"] == [await site.state(t) for t in (first, second)]
+
+
+async def test_loop_is_free(site: Site) -> None:
+    """A function that blocks does not keep others from being answered."""
+    release = threading.Event()
+    site.simulator.service("block", lambda _: release.wait(20))
+    task = await site.submit("block")
+    state = await site.state(task)
+    release.set()
+
+    assert "running" == state
+
+
+@pytest.mark.virtual_time
+async def test_aclose(site: Site) -> None:
+    """Closing ends functions of every kind, and nothing is answered any more."""
+
+    def listen(inputs: Any, context: TaskContext) -> None:
+        while not context.cancelled:
+            threading.Event().wait(0.001)
+
+    site.simulator.parallel = 2
+    site.simulator.service("listen", listen)
+    threads = threading.active_count()
+    hook = "http://127.0.0.1:9/"
+    tasks = [await site.submit(name, taskStateHook=hook) for name in ("hour", "listen")]
+    await site.submit("hour?scheduleIn=1%20day")
+    await site.worker.aclose()
+    await site.worker.aclose()
+
+    assert (["task-1", "task-2"], threads) == (tasks, threading.active_count())
+    with pytest.raises(InvalidState):
+        await site.state(tasks[0])
+
+
+async def test_body_is_read(site: Site) -> None:
+    """A body in pieces, some of them streamed, is read to its end."""
+
+    class Stream:
+        length = None
+        replayable = False
+
+        async def open(self) -> AsyncIterator[bytes]:
+            yield b"[1"
+            yield b"]"
+
+    site.simulator.service("echo", lambda inputs: inputs)
+    task = await site.submit("echo", JoinedBody((b" ", Stream())))
+    await asyncio.sleep(0.05)
+    answer = await site.ask("GET", f"/pro-api/v2/tasks/{task}/response")
+
+    assert [1] == answer
+
+
+async def test_fault_answer(site: Site) -> None:
+    """A fault answers instead of the protocol."""
+    site.simulator.faults.answer(Response(429))
+    response = await site.worker.handle(Request("GET", "/api/v2/tasks"))
+
+    assert 429 == response.status
+
+
+@pytest.mark.parametrize(("drop", "expected"), [("request", 0), ("answer", 1)])
+async def test_fault_drop(site: Site, drop: Any, expected: int) -> None:
+    """A dropped request never arrives; a dropped answer belongs to one that did."""
+    site.simulator.faults.add(Fault(drop=drop))
+    with pytest.raises(ConnectionLost):
+        await site.submit("hour")
+
+    assert expected == site.simulator.submissions.total()
+
+
+@pytest.mark.virtual_time
+async def test_delays(site: Site) -> None:
+    """Answers are delayed by faults and by the echo."""
+    site.simulator.faults.add(Fault(delay=5.0))
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    await site.worker.handle(Request("GET", "/api/v2/echo?delay=2000"))
+
+    assert 7.0 == round(loop.time() - start, 3)
+
+
+async def test_unknown_path(site: Site) -> None:
+    """What no protocol knows is 404."""
+    response = await site.worker.handle(Request("GET", "/nope"))
+
+    assert 404 == response.status
+
+
+async def test_broken_half(caplog: pytest.LogCaptureFixture) -> None:
+    """A fault of ours is 500, and is logged."""
+
+    class Broken:
+        def handle(self, request: Request, now: float) -> Response | None:
+            raise LookupError("oops")
+
+        def notices(self, change: Changed) -> Sequence[Request]:
+            return ()
+
+    worker = Worker(Simulator(new_id=count_ids().__next__), Broken())
+    response = await worker.handle(Request("GET", "/"))
+    await worker.aclose()
+
+    assert 500 == response.status
+    assert "oops" in caplog.text
+
+
+async def test_nobody_to_send() -> None:
+    """Without a way to send them, notices are dropped."""
+    simulator = Simulator(new_id=count_ids().__next__)
+    simulator.service("echo", lambda inputs: inputs)
+    worker = Worker(simulator, AimmsService(simulator))
+    headers = Headers({"taskStateHook": "http://127.0.0.1:9/"})
+    url = "/pro-api/v2/tasks/App/1.0/echo"
+    response = await worker.handle(Request("POST", url, headers))
+    await worker.aclose()
+
+    assert 200 == response.status
