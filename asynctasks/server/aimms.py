@@ -219,9 +219,9 @@ def current_stats(call: Call) -> Response:
 def echo(call: Call) -> Response:
     """Answer with what was sent, after a while if asked."""
     headers = call.request.headers.items()
-    echoed = Headers({n: v for n, v in headers if n.lower() not in NOT_ECHOED})
+    echoed = {n: v for n, v in headers if n.lower() not in NOT_ECHOED and v.isascii()}
     delay = (call.number("delay", 0) or 0) / 1000
-    return Delayed(200, echoed, call.body, delay=min(delay, 3600))
+    return Delayed(200, Headers(echoed), call.body, delay=min(delay, 3600))
 
 
 def version(call: Call) -> Response:

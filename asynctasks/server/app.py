@@ -7,6 +7,7 @@ This is the only module of the server that knows aiohttp.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+import re
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -28,6 +29,8 @@ __all__ = ["LocalServer"]
 
 HOOK_TIMEOUT = ClientTimeout(total=5)
 """A task-state hook has to answer within this time, and is not called again."""
+
+ABSOLUTE = re.compile(r"\Ahttps?://[^/?]*", re.IGNORECASE)
 
 PRINTABLE = "".join(chr(code) for code in range(0x21, 0x7F))
 
@@ -182,6 +185,8 @@ class LocalServer:
         except web.HTTPRequestEntityTooLarge:
             message = f"a body has {self._max_body:,} bytes at most"
             response = refuse(413, "TooLarge", message)
+        except InvalidState:
+            response = refuse(503, "Closing", "the server is being closed")
         headers = dict(response.headers)
         return web.Response(status=response.status, headers=headers, body=response.body)
 
@@ -192,10 +197,10 @@ class LocalServer:
         if (request.content_length or 0) > self._max_body:
             raise web.HTTPRequestEntityTooLarge(self._max_body)
         body = await request.read()
+        if self._worker is None:
+            raise InvalidState("the server is closed")
         headers = Headers(request.headers.items())
         asked = Request(request.method, target_of(request), headers, body)
-        if self._worker is None:
-            return refuse(503, "Closing", "the server is being closed")
         return await self._worker.handle(asked)
 
     def _stranger(self, request: web.Request) -> str:
@@ -208,10 +213,10 @@ class LocalServer:
         if self._guarded:
             return ""
         host = request.headers.get("Host", "")
-        if not is_loopback(f"http://{host}"):
+        if not is_here(f"http://{host}"):
             return f"the host {host!r} is not this machine"
         origin = request.headers.get("Origin")
-        if origin is not None and not is_loopback(origin):
+        if origin is not None and not is_here(origin):
             return "web pages of other sites may not use this server"
         return ""
 
@@ -225,11 +230,21 @@ class LocalServer:
             pass
 
 
+def is_here(origin: str) -> bool:
+    """Tell whether what a client calls an origin is on this machine."""
+    try:
+        return is_loopback(origin)
+    except ValueError:
+        return False
+
+
 def target_of(request: web.Request) -> str:
     """Return path and query as they were sent, percent-encoded where they are not."""
     # aiohttp keeps bytes that are not UTF-8 as lone surrogates.
     raw = request.raw_path.encode("utf-8", "surrogateescape")
-    return quote(raw, safe=PRINTABLE)
+    target = quote(raw, safe=PRINTABLE)
+    # RFC 9112 section 3.2.2: a server accepts a whole URL, too.
+    return ABSOLUTE.sub("", target)
 
 
 def bracketed(host: str) -> str:
