@@ -1,0 +1,194 @@
+"""Tests of the limits: rate, width, pause, budget, outage."""
+
+from __future__ import annotations
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+import pytest
+
+from asynctasks.exceptions import InvalidArgument
+from asynctasks.sansio.limits import (
+    AdaptiveLimit,
+    Outage,
+    Pause,
+    RetryBudget,
+    TokenBucket,
+)
+
+
+# --- TokenBucket -------------------------------------------------------------
+
+
+def test_bucket_gives_its_burst_then_says_how_long_to_wait() -> None:
+    """A quiet bucket gives its burst at once, then makes the next one wait."""
+    bucket = TokenBucket(10, burst=2)
+
+    assert [0.0, 0.0] == [bucket.take(5.0), bucket.take(5.0)]
+    assert bucket.take(5.0) == pytest.approx(0.1)
+
+
+def test_bucket_fills_up_with_time() -> None:
+    """After the wait that was named there is a token."""
+    bucket = TokenBucket(10, burst=1)
+    bucket.take(0.0)
+    wait = bucket.take(0.0)
+
+    assert bucket.take(wait) == 0.0
+
+
+def test_bucket_without_a_limit_never_waits() -> None:
+    """An infinite rate gives whatever is asked."""
+    bucket = TokenBucket(math.inf)
+
+    assert [0.0] * 1000 == [bucket.take(0.0) for _ in range(1000)]
+
+
+@pytest.mark.parametrize("rate", [0, -1, math.nan])
+def test_bucket_refuses_a_rate_that_is_none(rate: float) -> None:
+    """A rate is a positive number."""
+    with pytest.raises(InvalidArgument, match="max_rate"):
+        TokenBucket(rate)
+
+
+@given(
+    st.floats(0.5, 100),
+    st.lists(st.floats(0, 2), min_size=1, max_size=60),
+)
+def test_bucket_never_exceeds_its_rate(rate: float, gaps: list[float]) -> None:
+    """Whatever the moments, no more is given than burst and rate allow."""
+    bucket = TokenBucket(rate)
+    now, given_out = 0.0, 0
+    for gap in gaps:
+        now += gap
+        given_out += bucket.take(now) == 0.0
+
+    assert given_out <= bucket.burst + rate * now + 1e-6
+
+
+def test_bucket_survives_a_clock_that_goes_back() -> None:
+    """An earlier moment brings no tokens and takes none back."""
+    bucket = TokenBucket(1, burst=1)
+    bucket.take(10.0)
+
+    assert bucket.take(9.0) == pytest.approx(1.0)
+
+
+# --- AdaptiveLimit -----------------------------------------------------------
+
+
+def test_limit_halves_on_a_refusal_and_grows_back() -> None:
+    """A refusal halves the limit; successes bring it back by one a round."""
+    limit = AdaptiveLimit(64)
+    limit.refused(sent_at=1.0, now=2.0)
+    halved = limit.limit
+    for _ in range(33):
+        limit.succeeded()
+
+    assert (32, 33) == (halved, limit.limit)
+
+
+def test_limit_counts_refusals_of_one_moment_once() -> None:
+    """Many refusals of requests that were under way together halve it once."""
+    limit = AdaptiveLimit(64)
+    for _ in range(10):
+        limit.refused(sent_at=1.0, now=2.0)
+
+    assert limit.limit == 32
+
+
+@given(st.lists(st.booleans(), max_size=300))
+def test_limit_stays_within_its_bounds(outcomes: list[bool]) -> None:
+    """Whatever happens, at least one and at most all requests may run."""
+    limit = AdaptiveLimit(8)
+    for now, succeeded in enumerate(outcomes):
+        if succeeded:
+            limit.succeeded()
+        else:
+            limit.refused(sent_at=float(now), now=float(now))
+
+        assert 1 <= limit.limit <= 8
+
+
+def test_limit_refuses_to_be_none() -> None:
+    """At least one request must be allowed."""
+    with pytest.raises(InvalidArgument, match="width"):
+        AdaptiveLimit(0)
+
+
+# --- Pause -------------------------------------------------------------------
+
+
+def test_pause_lasts_as_long_as_the_longest_wish() -> None:
+    """A shorter wish does not shorten a pause."""
+    pause = Pause()
+    before = pause.left(0.0)
+    pause.ask(10.0, 0.0)
+    pause.ask(1.0, 0.0)
+
+    assert (0.0, 7.0, 0.0) == (before, pause.left(3.0), pause.left(11.0))
+
+
+# --- RetryBudget -------------------------------------------------------------
+
+
+def test_budget_is_emptied_by_a_storm() -> None:
+    """A storm of retries comes to an end; a success earns a retry back."""
+    budget = RetryBudget()
+    paid = 0
+    while budget.spend(throttled=False):
+        paid += 1
+    budget.earn(retried=True)
+
+    assert (35, True, False) == (
+        paid,
+        budget.spend(throttled=False),
+        budget.spend(throttled=False),
+    )
+
+
+def test_budget_never_grows_beyond_its_start() -> None:
+    """Successes without retries do not pile up credit."""
+    budget = RetryBudget(20)
+    budget.earn(retried=False)
+    budget.spend(throttled=True)
+    budget.earn(retried=True)
+
+    assert budget.tokens == 20
+
+
+# --- Outage ------------------------------------------------------------------
+
+
+def test_outage_lets_one_probe_through() -> None:
+    """After failures in a row, one request at a time goes to see."""
+    outage = Outage(after=2)
+    outage.unreached()
+    before = outage.on
+    outage.unreached()
+
+    assert (False, True) == (before, outage.on)
+    assert [True, False] == [outage.admit(), outage.admit()]
+
+
+def test_outage_ends_with_the_first_answer() -> None:
+    """The probe that is answered opens the way for all."""
+    outage = Outage(after=1)
+    outage.unreached()
+    outage.admit()
+    outage.reached()
+
+    assert [True, True] == [outage.admit(), outage.admit()]
+
+
+def test_failed_or_abandoned_probe_makes_room_for_the_next() -> None:
+    """A probe that fails, or is cancelled, is followed by another."""
+    outage = Outage(after=1)
+    outage.unreached()
+    first = outage.admit()
+    outage.unreached()
+    second = outage.admit()
+    outage.abandoned()
+
+    assert (True, True, True) == (first, second, outage.admit())
