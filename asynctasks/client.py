@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 import copy
+from functools import partial
 import logging
 import os
 from pathlib import Path
@@ -46,7 +47,7 @@ from .sansio.http import Flow, Response, build_multipart, check_header
 from .sansio.retry import NO_RETRY, RetryPolicy, backoff, outcome_unknown
 from .sansio.schedule import PollPolicy
 from .sansio.token import build_token, parse_token
-from .sansio.urls import is_loopback
+from .sansio.urls import is_loopback, split_base
 from .subscriber import Callback, StatusSubscription, Subscriber
 from .transport import AiohttpTransport, Transport
 from .watcher import Watch, Watcher
@@ -111,6 +112,7 @@ class Hub:
     watcher: Watcher
     subscriber: Subscriber
     own_transport: bool
+    closing: asyncio.Task[None] | None = None
 
 
 class TaskClient:
@@ -129,6 +131,7 @@ class TaskClient:
         options: ClientOptions | None = None,
     ) -> None:
         given: ClientOptions = options or {}
+        _check_names(type(self).__name__, given)
         self._dialect = dialect
         self._options = given
         self._logger = given.get("logger") or logging.getLogger("asynctasks.client")
@@ -166,20 +169,27 @@ class TaskClient:
         made by ``app()`` and ``with_auth()`` share everything with the client they
         were made from; closing a view does nothing.
         """
-        if not self._owner or self._hub.lane.closed:
+        if not self._owner:
             return
-        self._hub.lane.closed = True
-        closing = asyncio.ensure_future(self._close())
-        await asyncio.shield(closing)
+        hub = self._hub
+        if hub.closing is None:
+            hub.lane.check()
+            hub.lane.closed = True
+            hub.closing = asyncio.create_task(self._close(), name="asynctasks-close")
+        await asyncio.shield(hub.closing)
 
     async def _close(self) -> None:
+        hub = self._hub
         reason = "the client was closed; the task goes on, its token finds it again"
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_WITHIN):
-                await self._hub.watcher.aclose(InvalidState(reason))
-                await self._hub.subscriber.aclose()
-                if self._hub.own_transport:
-                    await self._hub.lane.transport.aclose()
+        steps = [partial(hub.watcher.aclose, InvalidState(reason))]
+        steps.append(partial(hub.subscriber.aclose))
+        if hub.own_transport:
+            steps.append(partial(hub.lane.transport.aclose))
+        for step in steps:
+            # One that hangs must not keep the next one from being closed.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_WITHIN / len(steps)):
+                    await step()
 
     # --- what it is ----------------------------------------------------------
 
@@ -215,36 +225,25 @@ class TaskClient:
         It shares transport, watcher and limits: make one per user of a web backend.
         """
         self._check_clear_text(self.origin, auth)
-        view = copy.copy(self)
-        view._owner = False
-        view._driver = self._build_driver(self.origin, auth)
-        return view
+        return self._view(_driver=self._build_driver(self.origin, auth))
 
     def _with_dialect(self, dialect: Dialect) -> Self:
+        return self._view(_dialect=dialect)
+
+    def _view(self, **parts: object) -> Self:
         view = copy.copy(self)
-        view._owner = False
-        view._dialect = dialect
+        vars(view).update(parts, _owner=False)
         return view
 
     def _build_driver(self, origin: str, auth: Auth) -> Driver:
         given = self._options
-        defaults = Limits()
-        limits = Limits(
-            attempt_timeout=_seconds(
-                "attempt_timeout",
-                given.get("attempt_timeout", defaults.attempt_timeout),
-            ),
-            max_response_bytes=given.get(
-                "max_response_bytes", defaults.max_response_bytes
-            ),
-        )
         return Driver(
             self._hub.lane,
             origin=origin,
             auth=auth,
             retry=given.get("retry") or RetryPolicy(),
-            limits=limits,
-            trusted_origins=given.get("trusted_origins", ()),
+            limits=_build_limits(given),
+            trusted_origins=_origins(given.get("trusted_origins", ())),
             logger=self._logger,
         )
 
@@ -340,8 +339,12 @@ class TaskClient:
 
     def _handle_of(self, launched: Launched) -> TaskHandle:
         ref, status = launched.ref, launched.status
-        for subscription in self._hub.subscriber.wanting(ref):
-            self._follow(subscription, ref, status)
+        for subscription in self._hub.subscriber.wanting(self._driver, ref):
+            try:
+                self._follow(subscription, ref, status)
+            except InvalidState as exc:
+                # The task was accepted: its handle must not get lost.
+                self._logger.warning("task %s is not followed: %s", ref.id, exc)
         return TaskHandle(self, ref, status)
 
     def handle(self, token: str) -> TaskHandle:
@@ -414,8 +417,9 @@ class TaskClient:
             callback: called with each :class:`Event`, in order. It may be slow or
                 raise without harm to others.
             task: only of this task, its present state first.
-            service: only of tasks of this service that are submitted through this
-                client from now on. Without either: of all that are submitted.
+            service: only of tasks of this service that are submitted from now on
+                through this client, or a view of it with the same credentials.
+                Without either: of all that are.
             queue_size: events that may wait for the callback; see
                 :class:`StatusSubscription`.
 
@@ -425,10 +429,14 @@ class TaskClient:
         if task is not None and service is not None:
             raise InvalidArgument("service", service, "give a task or a service")
         self._hub.lane.check()
+
+        def wants(scope: object, ref: TaskRef) -> bool:
+            if task is not None or scope is not self._driver:
+                return False
+            return service is None or service == ref.service
+
         subscription = self._hub.subscriber.add(
-            callback,
-            wants=lambda ref: task is None and service in {None, ref.service},
-            queue_size=queue_size,
+            callback, wants=wants, queue_size=queue_size
         )
         if task is not None:
             handle = self._own(task)
@@ -565,16 +573,14 @@ class TaskClient:
         self._hub.watcher.offer(self._key(ref), status)
 
     async def fetch(self, ref: TaskRef, status: TaskStatus) -> Response:
-        """Fetch the result of a task that ended; clean up if that is wanted."""
+        """Fetch the result of a task that ended."""
         try:
-            response = await self._driver.drive(self._dialect.result(ref, status))
+            return await self._driver.drive(self._dialect.result(ref, status))
         except NotFound as exc:
             raise ResultUnavailable(ref.id, self.token_of(ref), status) from exc
         except TaskError as exc:
             exc.token = self.token_of(ref)  # which the dialect does not know
             raise
-        await self._clean_up(ref)
-        return response
 
     async def save(self, ref: TaskRef, path: os.PathLike[str]) -> Path:
         """Stream the result of a task that ended to a file."""
@@ -594,12 +600,13 @@ class TaskClient:
                 await asyncio.sleep(backoff(policy, attempt, random.random()))  # noqa: S311
                 attempt += 1
             else:
-                await self._clean_up(ref)
-                return saved
+                break
+        if not self.keeps_results:
+            await self.clean_up(ref)
+        return saved
 
-    async def _clean_up(self, ref: TaskRef) -> None:
-        if self.keeps_results:
-            return
+    async def clean_up(self, ref: TaskRef) -> None:
+        """Remove a task whose result was fetched; failing to is no error."""
         try:
             await self.remove(ref)
         except AsyncTasksError as exc:
@@ -632,6 +639,35 @@ def _build_hub(given: ClientOptions) -> Hub:
         subscriber=Subscriber(logger=logging.getLogger("asynctasks.subscriber")),
         own_transport=transport is None,
     )
+
+
+def _check_names(client: str, given: ClientOptions) -> None:
+    """Refuse options that there are not; else a misspelt one would do nothing."""
+    known = sorted(ClientOptions.__annotations__)
+    for name in given:
+        if name not in known:
+            raise TypeError(
+                f"{client} has no option {name!r}; it has: {', '.join(known)}"
+            )
+
+
+def _build_limits(given: ClientOptions) -> Limits:
+    limits = Limits()
+    timeout = given.get("attempt_timeout", limits.attempt_timeout)
+    size = given.get("max_response_bytes", limits.max_response_bytes)
+    if not isinstance(size, int) or size < 1:
+        raise InvalidArgument("max_response_bytes", size, "must be 1 or more")
+    return Limits(
+        attempt_timeout=_seconds("attempt_timeout", timeout), max_response_bytes=size
+    )
+
+
+def _origins(given: Collection[str]) -> frozenset[str]:
+    """Bring origins into the form in which they are compared."""
+    if isinstance(given, str):
+        remedy = "give a collection of origins, e.g. {'https://store.example'}"
+        raise InvalidArgument("trusted_origins", given, remedy)
+    return frozenset(split_base(url, "trusted_origins")[0] for url in given)
 
 
 def _seconds(name: str, value: float) -> float:

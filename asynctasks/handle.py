@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Generator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
+from functools import partial
+import math
 import os
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +18,7 @@ from typing import Any, Protocol
 import attrs
 
 from .exceptions import (
+    InvalidArgument,
     NotFound,
     PatienceExceeded,
     TaskCancelled,
@@ -71,6 +74,9 @@ class Tasks(Protocol):
     async def fetch(self, ref: TaskRef, status: TaskStatus) -> Response:
         """Fetch the result of a task that ended."""
 
+    async def clean_up(self, ref: TaskRef) -> None:
+        """Remove a task whose result was fetched; failing to is no error."""
+
     async def save(self, ref: TaskRef, path: os.PathLike[str]) -> Path:
         """Stream the result of a task to a file."""
 
@@ -101,6 +107,7 @@ class TaskHandle:
         self._status = status
         self._fetching: asyncio.Task[Response] | None = None
         self._fetchers = 0
+        self._kept: Response | None = None
 
     def __repr__(self) -> str:
         state = self._status.state.name if self._status else "not seen yet"
@@ -156,15 +163,14 @@ class TaskHandle:
             AsyncTasksError: the task cannot be looked at, e.g. the key is refused.
         """
         async with self._held() as watch:
-            seen = watch.version
-            if watch.status is not None:
-                yield self._see(watch.status)
-            while not watch.over:
+            seen, over = 0, False
+            while not over:
                 seen = await watch.change(seen)
-                if watch.error is not None:
-                    raise watch.error
-                if watch.status is not None:
-                    yield self._see(watch.status)
+                status = watch.known()
+                # Not asked after the yield: the end may come while the reader is
+                # busy, and must be told too.
+                over = watch.over
+                yield self._see(status)
 
     async def wait(self, *, timeout: float | None = None) -> TaskStatus:
         """
@@ -179,21 +185,19 @@ class TaskHandle:
             AsyncTasksError: the task cannot be looked at, e.g. the key is refused.
         """
         patience = self._tasks.patience if timeout is None else timeout
+        if math.isnan(patience):
+            raise InvalidArgument("timeout", patience, "give a number of seconds")
         async with self._held() as watch:
             try:
-                async with asyncio.timeout(patience) as clock:
+                async with asyncio.timeout(patience):
                     seen = watch.version
                     while not watch.over:
                         seen = await watch.change(seen)
             except TimeoutError:
-                if not clock.expired():
-                    raise
-                raise PatienceExceeded(
-                    self.id, self.token, watch.status, patience
-                ) from watch.failure
-            if watch.error is not None:
-                raise watch.error
-            return self._see(_present(watch.status))
+                if not watch.over:
+                    about = (self.id, self.token, watch.status, patience)
+                    raise PatienceExceeded(*about) from watch.failure
+            return self._see(watch.known())
 
     async def result(
         self, *, timeout: float | None = None, decode: str = "auto"
@@ -303,8 +307,10 @@ class TaskHandle:
 
     async def _fetch(self, status: TaskStatus) -> Response:
         """Fetch the result once, for everybody who asks at the same time."""
+        if self._kept is not None:
+            return self._kept
         if self._fetching is None:
-            fetch = self._tasks.fetch(self._ref, status)
+            fetch = self._fetch_once(status)
             self._fetching = asyncio.create_task(fetch, name="asynctasks-fetch")
         fetching = self._fetching
         self._fetchers += 1
@@ -314,23 +320,17 @@ class TaskHandle:
         finally:
             self._fetchers -= 1
             if self._fetchers == 0:
-                await self._end_fetch(fetching)
+                self._fetching = None
+                fetching.cancel()
+                await asyncio.gather(fetching, return_exceptions=True)
 
-    async def _end_fetch(self, fetching: asyncio.Task[Response]) -> None:
-        """Forget the fetch that nobody waits for, unless it was the last chance."""
-        finished = fetching.done() and not fetching.cancelled()
-        if finished and fetching.exception() is None and not self._tasks.keeps_results:
-            return
-        if self._fetching is fetching:
-            self._fetching = None
-        if not fetching.done():
-            fetching.cancel()
-            await asyncio.gather(fetching, return_exceptions=True)
-
-
-def _present(status: TaskStatus | None) -> TaskStatus:
-    assert status is not None, "a watch is over with a status or an error"
-    return status
+    async def _fetch_once(self, status: TaskStatus) -> Response:
+        response = await self._tasks.fetch(self._ref, status)
+        if not self._tasks.keeps_results:
+            # Before the service is asked to forget it: this may be the only copy.
+            self._kept = response
+            await self._tasks.clean_up(self._ref)
+        return response
 
 
 async def as_completed(handles: Iterable[TaskHandle]) -> AsyncIterator[TaskHandle]:
@@ -340,32 +340,32 @@ async def as_completed(handles: Iterable[TaskHandle]) -> AsyncIterator[TaskHandl
     A handle whose task cannot be looked at any more is yielded too: ``result()``
     raises why. No asyncio task is started per handle.
     """
-    waiting = list(dict.fromkeys(handles))
     ended: asyncio.Queue[TaskHandle] = asyncio.Queue()
-    held: list[tuple[TaskHandle, Watch]] = []
-    try:
-        for handle in waiting:
+    open_: dict[TaskHandle, Watch] = {}
+    with ExitStack() as stack:
+        for handle in dict.fromkeys(handles):
             watch = handle._tasks.hold(handle.ref, handle.last_status)  # noqa: SLF001
-            held.append((handle, watch))
-            _notify(handle, watch, ended)
-        for _ in waiting:
-            yield await ended.get()
-    finally:
-        for handle, watch in held:
-            handle._tasks.release(handle.ref, watch)  # noqa: SLF001
-
-
-def _notify(handle: TaskHandle, watch: Watch, ended: asyncio.Queue[TaskHandle]) -> None:
-    def listener(watch: Watch) -> None:
-        if watch.over:
-            watch.listeners.remove(listener)
+            stack.callback(handle._tasks.release, handle.ref, watch)  # noqa: SLF001
+            listener = partial(_note_end, handle, ended)
+            watch.listeners.append(listener)
+            stack.callback(watch.listeners.remove, listener)
+            listener(watch)
+            open_[handle] = watch
+        while open_:
+            handle = await ended.get()
+            if handle not in open_:
+                continue  # a second word on how it ended
+            watch = open_.pop(handle)
             if watch.status is not None:
                 handle._see(watch.status)  # noqa: SLF001
-            ended.put_nowait(handle)
+            yield handle
 
-    watch.listeners.append(listener)
+
+def _note_end(
+    handle: TaskHandle, ended: asyncio.Queue[TaskHandle], watch: Watch
+) -> None:
     if watch.over:
-        listener(watch)
+        ended.put_nowait(handle)
 
 
 class RecurringTask:

@@ -29,6 +29,14 @@ Called with each event, in order; an async function or a plain one.
 A plain function runs on the event loop and must not block.
 """
 
+Wants = Callable[[object, TaskRef], bool]
+"""
+Whether a newly submitted task is to be followed.
+
+It is given the scope of the submit (tasks of other credentials are nobody else's
+business) and the task.
+"""
+
 
 class StatusSubscription:
     """
@@ -42,7 +50,7 @@ class StatusSubscription:
         self,
         callback: Callback,
         *,
-        wants: Callable[[TaskRef], bool],
+        wants: Wants,
         queue_size: int,
         logger: logging.Logger,
     ) -> None:
@@ -134,9 +142,16 @@ class StatusSubscription:
             answer = self._callback(event)
             if inspect.isawaitable(answer):
                 await answer
-        except Exception:
+        except (Exception, asyncio.CancelledError) as exc:
+            if isinstance(exc, asyncio.CancelledError) and _is_cancelled():
+                raise  # we are; else something that the callback awaited was
             self.failures += 1
             self._logger.exception("a callback raised; it stays subscribed")
+
+
+def _is_cancelled() -> bool:
+    current = asyncio.current_task()
+    return current is not None and current.cancelling() > 0
 
 
 def _event(watch: Watch) -> Event:
@@ -183,7 +198,7 @@ class Subscriber:
         self,
         callback: Callback,
         *,
-        wants: Callable[[TaskRef], bool],
+        wants: Wants,
         queue_size: int,
     ) -> StatusSubscription:
         """
@@ -191,7 +206,7 @@ class Subscriber:
 
         Args:
             callback: called with each event, in order.
-            wants: whether the callback is for a task that is newly submitted.
+            wants: which of the tasks that are submitted later it is for.
             queue_size: events that may wait for the callback.
         """
         subscription = StatusSubscription(
@@ -202,10 +217,10 @@ class Subscriber:
         self._arrivals.put_nowait(subscription)
         return subscription
 
-    def wanting(self, ref: TaskRef) -> list[StatusSubscription]:
+    def wanting(self, scope: object, ref: TaskRef) -> list[StatusSubscription]:
         """Return the subscriptions that want to follow a task."""
         self._subscriptions = [s for s in self._subscriptions if not s.closed]
-        return [s for s in self._subscriptions if s.wants(ref)]
+        return [s for s in self._subscriptions if s.wants(scope, ref)]
 
     async def aclose(self) -> None:
         """End all subscriptions and the transport."""

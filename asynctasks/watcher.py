@@ -38,6 +38,14 @@ How many answers in a row must say that the task does not exist.
 One 404 can come from a restart or from a replica that lags behind.
 """
 
+LOOKS_AT_ONCE = 32
+"""
+Looks at the same time at most.
+
+Half of what the driver lets through, so that a submit does not queue behind the
+looks at thousands of tasks that are due together.
+"""
+
 
 class Watch:
     """
@@ -68,6 +76,20 @@ class Watch:
         """Whether there is nothing more to see."""
         done = self.status is not None and self.status.done
         return done or self.error is not None
+
+    def known(self) -> TaskStatus:
+        """
+        Return what was last seen.
+
+        Raises:
+            AsyncTasksError: why there will be no more to see.
+            InvalidState: nothing was seen yet.
+        """
+        if self.error is not None:
+            raise self.error
+        if self.status is None:
+            raise InvalidState("nothing was seen of the task yet")
+        return self.status
 
     def offer(self, status: TaskStatus) -> None:
         """Take in a status from whatever source; older news do no harm."""
@@ -128,6 +150,7 @@ class Watcher:
         self._dice = dice or random.Random()  # noqa: S311 - jitter, not secrecy
         self._watches: dict[object, Watch] = {}
         self._schedule: Schedule[object] = Schedule()
+        self._due: dict[object, None] = {}  # an ordered set: due, not looked at yet
         self._looking: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
         self._alarm: asyncio.Future[None] | None = None
@@ -192,12 +215,12 @@ class Watcher:
             self._ring()
 
     async def aclose(self, error: BaseException) -> None:
-        """Stop; everybody who still waits gets *error*."""
+        """Stop; everybody who still waits gets *error*, at once."""
+        self._fail_all(error)
         tasks = [task for task in (self._task, *self._looking) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._fail_all(error)
 
     # --- the loop ------------------------------------------------------------
 
@@ -210,12 +233,16 @@ class Watcher:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while self._watches:
-            for key in self._schedule.pop_due(loop.time()):
+            self._due.update(dict.fromkeys(self._schedule.pop_due(loop.time())))
+            while self._due and len(self._looking) < LOOKS_AT_ONCE:
+                key = next(iter(self._due))
+                del self._due[key]
                 if self._watches[key].over:  # told so from elsewhere
                     self._forget(key)
                 else:
                     self._start(key)
-            await self._nap(loop)
+            if self._watches:
+                await self._nap(loop)
 
     async def _nap(self, loop: asyncio.AbstractEventLoop) -> None:
         """Sleep until something is due or the alarm is rung."""
@@ -234,13 +261,14 @@ class Watcher:
             self._alarm.set_result(None)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """Never end silently: tell those who wait, and start again, once."""
+        """Never end silently: tell those who wait. The next one to come restarts."""
+        self._looking.discard(task)
+        self._ring()  # a place is free
         if task.cancelled():
+            self._fail_all(InvalidState("the watcher was cancelled; your tasks go on"))
             return
         crash = task.exception()
         if crash is None:
-            if self._watches and task is self._task:
-                self._ensure_running()  # something came while it was ending
             return
         self._crashes += 1
         self._logger.error("the watcher crashed", exc_info=crash)
@@ -256,6 +284,7 @@ class Watcher:
     def _forget(self, key: object) -> None:
         self._watches.pop(key, None)
         self._schedule.remove(key)
+        self._due.pop(key, None)
         if not self._watches:
             self._ring()  # so that the loop can end
 
@@ -265,7 +294,7 @@ class Watcher:
         watch = self._watches[key]
         look = asyncio.create_task(self._look(key, watch), name="asynctasks-look")
         self._looking.add(look)
-        look.add_done_callback(self._looking.discard)
+        look.add_done_callback(self._ended)
 
     async def _look(self, key: object, watch: Watch) -> None:
         """Look once, and decide when to look again."""
@@ -274,7 +303,7 @@ class Watcher:
             status = await watch.look(watch.ref)
         except AsyncTasksError as exc:
             wait = self._after_failure(watch, exc)
-        except Exception as exc:  # noqa: BLE001 - a fault of ours, about this task only
+        except Exception as exc:
             self._logger.exception("a look at task %s failed", watch.ref.id)
             watch.fail(exc)
         else:
@@ -284,10 +313,8 @@ class Watcher:
         if watch.over:
             self._forget(key)
             return
-        loop = asyncio.get_running_loop()
-        due = loop.time() + max(wait, self._next_wait(watch))
-        self._schedule.add(key, due)
-        self._ring()
+        wait = max(wait, self._next_wait(watch))
+        self._schedule.add(key, asyncio.get_running_loop().time() + wait)
 
     def _next_wait(self, watch: Watch) -> float:
         return self.policy.next_wait(watch.looks, self._dice.random())
