@@ -9,12 +9,17 @@ from typing import Any
 from asynctasks.server.context import TaskContext
 
 
-__all__ = ["explode", "exit_badly", "hang", "twice", "work"]
+__all__ = ["exit_badly", "explode", "facts", "hang", "twice", "work"]
 
 
 def twice(inputs: int) -> dict[str, int]:
     """Answer with twice the inputs."""
     return {"twice": 2 * inputs}
+
+
+def facts(inputs: Any, context: TaskContext) -> Any:
+    """Answer with what the function is told."""
+    return [inputs, context.task_id, dict(context.query)]
 
 
 def explode(inputs: Any) -> Any:

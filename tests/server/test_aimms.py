@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from asynctasks.sansio.http import Request
-from asynctasks.server.aimms_submits import AimmsApp
 from asynctasks.server.half import Delayed
 from asynctasks.server.tasks import State
 from tests.server.replay import names, replay
@@ -57,57 +56,6 @@ def test_unknown_path(url: str) -> None:
     answer = World().ask("GET", url)
 
     assert (404, "NotFound") == (answer.status, answer.json()["errorId"])
-
-
-def test_latest_missing() -> None:
-    """Without a version that has the tag latest, the documented words are said."""
-    world = World(apps={"Testapp": AimmsApp(["1.0"])})
-    answer = world.ask("POST", "/pro-api/v2/tasks/Testapp/Test")
-    words = "App Testapp with latest tag doesn't exist"
-
-    assert (404, words) == (answer.status, answer.json()["message"])
-
-
-def test_latest() -> None:
-    """Without a version the one with the tag latest is taken."""
-    world = World(apps={"Testapp": AimmsApp(["1.0", "2.0"], latest="2.0")})
-    answer = world.ask("POST", "/pro-api/v2/tasks/Testapp/Test").json()
-
-    assert "2.0" == answer["appVersion"]
-
-
-@pytest.mark.parametrize("path", ["Other/1.0", "Testapp/3.0"])
-def test_unknown_application(path: str) -> None:
-    """A table of applications refuses others, and versions it does not have."""
-    world = World(apps={"Testapp": AimmsApp(["1.0"])})
-    answer = world.ask("POST", f"/pro-api/v2/tasks/{path}/Test")
-
-    assert (404, "ApplicationNotFound") == (answer.status, answer.json()["errorId"])
-
-
-def test_known_application() -> None:
-    """A published version is accepted."""
-    world = World(apps={"Testapp": AimmsApp(["1.0"])})
-    answer = world.ask("POST", "/pro-api/v1/tasks/Testapp/1.0/Test")
-
-    assert 200 == answer.status
-
-
-@pytest.mark.parametrize(
-    ("url", "status"),
-    [
-        ("/pro-api/v1/tasks/Testapp/Test", 404),
-        ("/api/v2/tasks/Testapp/1.0/Test", 404),
-        ("/pro-api/v2/tasks/Test", 404),
-        ("/pro-api/v2/tasks/Testapp/1.0/Nope", 404),
-        ("/api/v2/tasks/Nope", 403),
-    ],
-)
-def test_submit_refused(url: str, status: int) -> None:
-    """A submit of the wrong form, or to an unknown service, is refused."""
-    answer = World().ask("POST", url)
-
-    assert status == answer.status
 
 
 def test_key() -> None:

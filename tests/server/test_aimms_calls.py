@@ -7,14 +7,15 @@ import pytest
 from asynctasks.exceptions import InvalidArgument
 from asynctasks.sansio.http import JoinedBody, Request
 from asynctasks.server.aimms_calls import Call, Refused
-from asynctasks.server.aimms_documents import Flavour
+from asynctasks.server.aimms_documents import Flavour, parse_day
 from tests.server.worlds import NOW, World
 
 
-def build(request: Request, **query: str) -> Call:
+def build(request: Request, world: World | None = None, **query: str) -> Call:
     """Take a request apart."""
     flavour = Flavour(cloud=True, version=2)
-    return Call(World().simulator, flavour, request, ["tasks", "x"], query, NOW)
+    simulator = (world or World()).simulator
+    return Call(simulator, flavour, request, ["tasks", "task-1"], query, NOW)
 
 
 def test_answer() -> None:
@@ -55,3 +56,40 @@ def test_find() -> None:
         build(Request("GET", "/")).find()
 
     assert 404 == caught.value.response.status
+
+
+def test_find_and_describe() -> None:
+    """A task that is there is found, of the wanted run, and written down."""
+    world = World()
+    world.submit("/pro-api/v2/tasks/App/1.0/Test")
+    call = build(Request("GET", "/"), world)
+
+    assert ("task-1", "queued") == (call.find().id, call.describe(call.find())["state"])
+
+
+def test_parsed() -> None:
+    """A value is parsed where it is given."""
+    call = build(Request("GET", "/"), after="1970-01-02")
+
+    assert (86400.0, None) == (
+        call.parsed("after", parse_day),
+        call.parsed("before", parse_day),
+    )
+
+
+def test_bad_value() -> None:
+    """A value that cannot be parsed is refused by name."""
+    with pytest.raises(Refused, match="after: 'soon' is no date"):
+        build(Request("GET", "/"), after="soon").parsed("after", parse_day)
+
+
+def test_number() -> None:
+    """A number is given where it is in the query."""
+    call = build(Request("GET", "/"), limit="5")
+
+    assert (5, None) == (call.number("limit", 1), call.number("offset", 0))
+
+
+def test_body() -> None:
+    """The body is what was sent."""
+    assert b"1" == build(Request("POST", "/", body=b"1")).body

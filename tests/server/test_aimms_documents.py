@@ -249,3 +249,25 @@ def test_local_v2() -> None:
 def test_listing(flavour: Flavour, expected: Any) -> None:
     """A list is an object in the cloud and a bare array locally."""
     assert expected == flavour.listing([], 7)
+
+
+def test_realms() -> None:
+    """Both versions see the tasks of their server."""
+    found = [each.realm for each in (V1_CLOUD, V2_CLOUD, V1_LOCAL, V2_LOCAL)]
+
+    assert ["aimms-cloud", "aimms-cloud", "aimms-local", "aimms-local"] == found
+
+
+@pytest.mark.parametrize("state", [State.COMPLETED, State.FAILED])
+def test_ended_locally(state: State) -> None:
+    """Only a failed task has a message on the local server."""
+    failed = state is State.FAILED
+    outcome = Outcome(
+        state=state, return_code=1 - failed, message="bad" if failed else ""
+    )
+    facts = {"running_at": NOW + 1, "ended_at": NOW + 3, "outcome": outcome}
+    found = [f.task(build(state, **facts), NOW + 9) for f in (V1_LOCAL, V2_LOCAL)]
+    codes = [found[0]["returncode"], found[1]["returnCode"]]
+
+    assert [1 - failed, 1 - failed] == codes
+    assert [failed, failed] == ["errormessage" in found[0], "errorMessage" in found[1]]

@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 from aiohttp import ClientSession, ServerDisconnectedError, web
 import pytest
 
 from asynctasks.exceptions import ConfigError, InvalidState
-from asynctasks.server.app import LocalServer
+from asynctasks.server.app import LocalServer, drop
 from asynctasks.server.faults import Fault
 from asynctasks.server.simulator import Simulator
 from tests.server import staged
@@ -202,6 +203,13 @@ async def test_dropped_connection(client: Client, drop: Any, expected: int) -> N
         await client.submit("echo")
 
     assert expected == client.server.simulator.submissions.total()
+
+
+def test_drop_what_is_gone() -> None:
+    """A connection that is gone already need not be broken."""
+    gone: Any = SimpleNamespace(transport=None)
+
+    assert 200 == drop(gone).status
 
 
 async def test_hook() -> None:

@@ -10,7 +10,12 @@ from typing import Any
 import pytest
 
 from asynctasks.server.payload import Result
-from asynctasks.server.processes import ProcessFailed, ServiceProcess, describe
+from asynctasks.server.processes import (
+    ProcessFailed,
+    ServiceProcess,
+    describe,
+    serve,
+)
 from asynctasks.server.tasks import Service
 from tests.server import staged
 
@@ -100,3 +105,21 @@ def test_ended_before_start() -> None:
 def test_describe() -> None:
     """An exception is its message, or its name where it has none."""
     assert ["bad", "KeyError"] == [describe(ValueError("bad")), describe(KeyError())]
+
+
+@pytest.mark.parametrize(
+    ("function", "takes_context", "word"),
+    [
+        (staged.twice, False, "returned"),
+        (staged.facts, True, "returned"),
+        (staged.explode, False, "raised"),
+    ],
+)
+def test_serve(function: Any, takes_context: bool, word: str) -> None:
+    """In the process the function is called, and what comes of it is sent."""
+    ours, theirs = multiprocessing.Pipe()
+    with ours, theirs:
+        stop = multiprocessing.get_context("spawn").Event()
+        serve(theirs, function, takes_context, 5, ("task-1", {"a": "1"}), stop)
+
+        assert word == ours.recv()[0]

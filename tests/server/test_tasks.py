@@ -55,6 +55,7 @@ def test_states(state: State) -> None:
         id="1", number=1, order=Order(service="solve"), created_at=0.0, state=state
     )
 
+    assert "solve" == task.service
     assert [True] == [
         x for x in (task.started, state.ended, state is State.QUEUED) if x
     ]

@@ -16,7 +16,7 @@ from asynctasks.server.aimms import AimmsService
 from asynctasks.server.context import TaskContext
 from asynctasks.server.faults import Fault
 from asynctasks.server.simulator import Simulator
-from asynctasks.server.tasks import Changed
+from asynctasks.server.tasks import Changed, Interrupt, Order
 from asynctasks.server.worker import Worker
 from tests.server.worlds import NOW, count_ids
 
@@ -307,3 +307,13 @@ async def test_nobody_to_send() -> None:
     await worker.aclose()
 
     assert 200 == response.status
+
+
+async def test_stale_stop(site: Site) -> None:
+    """An interrupt of a run that another worker had does no harm."""
+    task = site.simulator.submit(Order(service="hour"), NOW)
+    site.simulator.advance(NOW)
+    site.simulator.interrupt(task, Interrupt.SOLVE, NOW)
+    site.worker.advance()
+
+    assert not site.worker._runs
