@@ -24,13 +24,13 @@ import attrs
 from .exceptions import (
     AsyncTasksError,
     InvalidState,
+    RemoteProtocolError,
     ResponseDecodeError,
     ResponseError,
-    RemoteProtocolError,
     TransportError,
 )
 from .sansio.auth import Auth, Resolve
-from .sansio.http import Flow, Headers, Request, Response, Sleep
+from .sansio.http import Flow, Headers, Request, Response, Sleep, body_replayable
 from .sansio.retry import RetryPolicy, next_wait
 from .sansio.urls import origin_of, resolve_server_url
 from .transport import Download, Transport
@@ -41,6 +41,9 @@ __all__ = ["Driver", "Lane", "Limits"]
 T = TypeVar("T")
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+SHORTEST = 0.001
+"""Seconds of an attempt at least: a sleep may end late, and 0 would mean no end."""
 
 SLEPT = Response(204)
 """What a flow is sent after it slept."""
@@ -137,6 +140,8 @@ class Driver:
         self.logger = logger
         self._dice = dice or random.Random()  # noqa: S311 - jitter, not secrecy
         self._renewing = asyncio.Lock()
+        self._renewals = 0
+        self._refusal: BaseException | None = None
 
     async def drive(self, flow: Flow[T], *, retry: RetryPolicy | None = None) -> T:
         """
@@ -217,7 +222,7 @@ class Driver:
         while True:
             opening = self.lane.transport.open(
                 self._signed(request),
-                timeout=request.attempt_timeout or self.limits.attempt_timeout,
+                timeout=self._attempt_timeout(request, self.retry, begun),
                 idle=self.limits.idle_timeout,
             )
             outcome: Response | AsyncTasksError
@@ -280,30 +285,46 @@ class Driver:
         if response.status != 401 or request.anonymous or not self.auth.renewable:  # noqa: PLR2004
             return False
         await self._renew(seen)
-        return True
+        return body_replayable(request.body)
 
     async def _renew(self, seen: int) -> None:
         """Renew the credential once, however many requests want it."""
+        before = self._renewals
         async with self._renewing:
             if self.auth.generation != seen:
                 return  # somebody else did, while we waited
-            flow = self.auth.renew()
-            answer: object = None
+            if self._renewals != before and self._refusal is not None:
+                raise self._refusal  # somebody else tried, while we waited
+            self._refusal = None
             try:
-                while True:
-                    step = flow.send(answer)
-                    if isinstance(step, Resolve):
-                        answer = await step.source()
-                    elif isinstance(step, Sleep):
-                        await self.lane.transport.sleep(step.seconds)
-                        answer = SLEPT
-                    else:
-                        unsigned = attrs.evolve(step, anonymous=True)
-                        answer = await self._send_handling_retries(unsigned, self.retry)
-            except StopIteration:
-                return
+                await self._ask_for_credential()
+            except Exception as exc:
+                if isinstance(exc, TransportError):
+                    exc.sent = False  # that which waits for the credential was not
+                self._refusal = exc
+                raise
             finally:
-                flow.close()
+                self._renewals += 1
+
+    async def _ask_for_credential(self) -> None:
+        """Drive the flow of the renewal."""
+        flow = self.auth.renew()
+        answer: object = None
+        try:
+            while True:
+                step = flow.send(answer)
+                if isinstance(step, Resolve):
+                    answer = await step.source()
+                elif isinstance(step, Sleep):
+                    await self.lane.transport.sleep(step.seconds)
+                    answer = SLEPT
+                else:
+                    unsigned = attrs.evolve(step, anonymous=True)
+                    answer = await self._send_handling_retries(unsigned, self.retry)
+        except StopIteration:
+            return
+        finally:
+            flow.close()
 
     def _signed(self, request: Request) -> Request:
         """Return what goes out: an absolute URL, and the credentials."""
@@ -328,9 +349,9 @@ class Driver:
         attempt = 1
         while True:
             outcome: Response | AsyncTasksError
-            left = policy.timeout - (asyncio.get_running_loop().time() - begun)
+            timeout = self._attempt_timeout(request, policy, begun)
             try:
-                outcome = await self._send_once(request, left)
+                outcome = await self._send_once(request, timeout)
             except TransportError as exc:
                 outcome = exc
             wrong = _undecodable(request, outcome)
@@ -371,11 +392,17 @@ class Driver:
             )
         return wait
 
-    async def _send_once(self, request: Request, left: float) -> Response:
+    def _attempt_timeout(
+        self, request: Request, policy: RetryPolicy, begun: float
+    ) -> float:
+        """Return the seconds for the next attempt."""
+        if request.attempt_timeout is not None:
+            return request.attempt_timeout
+        left = policy.timeout - (asyncio.get_running_loop().time() - begun)
+        return min(self.limits.attempt_timeout, max(left, SHORTEST))
+
+    async def _send_once(self, request: Request, timeout: float) -> Response:
         signed = self._signed(request)
-        timeout = request.attempt_timeout or self.limits.attempt_timeout
-        if request.attempt_timeout is None:
-            timeout = min(timeout, left)
         async with self.lane as transport:
             if not self.logger.isEnabledFor(logging.DEBUG):
                 return await transport.send(

@@ -7,7 +7,7 @@ Reading and writing files blocks; it is done in a thread, a piece at a time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 import contextlib
 import os
 from pathlib import Path
@@ -50,8 +50,7 @@ class FileBody:
             with self.path.open("rb"):
                 pass
         except OSError as exc:
-            remedy = f"cannot be read: {exc.strerror}"
-            raise InvalidArgument("content", str(path), remedy) from exc
+            raise _unreadable(path, exc) from exc
 
     @property
     def length(self) -> int | None:
@@ -59,13 +58,28 @@ class FileBody:
         return self._size
 
     async def open(self) -> AsyncIterator[bytes]:
-        """Read the file from its start."""
-        stream = await asyncio.to_thread(self.path.open, "rb")
+        """
+        Read the file from its start.
+
+        Raises:
+            InvalidArgument: it cannot be read any more, or has become shorter.
+        """
+        left = self._size
         try:
-            while piece := await asyncio.to_thread(stream.read, PIECE):
-                yield piece
-        finally:
-            stream.close()
+            with await asyncio.to_thread(self.path.open, "rb") as stream:
+                while piece := await asyncio.to_thread(stream.read, min(PIECE, left)):
+                    left -= len(piece)
+                    yield piece
+        except OSError as exc:
+            raise _unreadable(self.path, exc) from exc
+        if left:
+            # The service was promised the length; it would wait for the rest.
+            remedy = "became shorter while it was sent"
+            raise InvalidArgument("content", str(self.path), remedy)
+
+
+def _unreadable(path: os.PathLike[str], exc: OSError) -> InvalidArgument:
+    return InvalidArgument("content", str(path), f"cannot be read: {exc.strerror}")
 
 
 class StreamBody:
@@ -98,7 +112,7 @@ def as_body(content: Content, name: str = "content") -> tuple[bytes | BodySource
             cannot be read.
     """
     if isinstance(content, str):
-        return content.encode(), "text/plain; charset=utf-8"
+        return _encoded(content, name), "text/plain; charset=utf-8"
     if isinstance(content, bytes | bytearray | memoryview):
         return bytes(content), "application/octet-stream"
     if isinstance(content, os.PathLike):
@@ -107,6 +121,13 @@ def as_body(content: Content, name: str = "content") -> tuple[bytes | BodySource
         return StreamBody(content), "application/octet-stream"
     remedy = "give text, bytes, a path or an async iterable of bytes"
     raise InvalidArgument(name, type(content).__name__, remedy)
+
+
+def _encoded(text: str, name: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as exc:
+        raise InvalidArgument(name, text, "must be valid Unicode text") from exc
 
 
 def as_parts(files: Mapping[str, FileContent]) -> list[Part]:
@@ -126,6 +147,9 @@ def _part(name: str, given: FileContent) -> Part:
     filename: str | None = None
     kind: str | None = None
     if isinstance(given, tuple):
+        if len(given) not in {2, 3}:
+            remedy = "give (file name, content) or (file name, content, content type)"
+            raise InvalidArgument(f"files[{name!r}]", given, remedy)
         filename, content, *rest = given
         kind = check_header("content_type", rest[0]) if rest else None
     else:
@@ -147,31 +171,63 @@ async def save(chunks: AsyncIterator[bytes], path: os.PathLike[str]) -> Path:
         InvalidArgument: the file cannot be written there.
     """
     target = Path(path)
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    part = _Part(target)
     try:
-        stream = await asyncio.to_thread(_create, part)
-    except OSError as exc:
-        remedy = f"cannot be written: {exc.strerror}"
-        raise InvalidArgument("path", str(path), remedy) from exc
-    try:
+        await _in_thread(part.create)
         async for piece in chunks:
-            await asyncio.to_thread(stream.write, piece)
-        await asyncio.to_thread(_finish, stream, part, target)
-    except BaseException:
-        stream.close()
-        with contextlib.suppress(FileNotFoundError):
-            part.unlink()
-        raise
+            await _in_thread(part.write, piece)
+        await _in_thread(part.finish)
+    except _DiskError as exc:
+        remedy = f"cannot be written: {exc}"
+        raise InvalidArgument("path", str(path), remedy) from exc.__cause__
+    finally:
+        part.discard()
     return target
 
 
-def _create(part: Path) -> BinaryIO:
-    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
-    return os.fdopen(os.open(part, flags, 0o666), "wb")
+class _DiskError(Exception):
+    """Tells the disk's errors from those of the stream, which may be OSErrors too."""
 
 
-def _finish(stream: BinaryIO, part: Path, target: Path) -> None:
-    stream.flush()
-    os.fsync(stream.fileno())
-    stream.close()
-    part.replace(target)
+class _Part:
+    """The file under its temporary name."""
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        self._path = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+        self._made = contextlib.ExitStack()
+        self._stream: BinaryIO
+
+    def create(self) -> None:
+        """Open a file that was not there."""
+        stream = self._path.open("xb")
+        self._made.callback(self._path.unlink, missing_ok=True)
+        self._stream = self._made.enter_context(stream)
+
+    def write(self, piece: bytes) -> None:
+        """Append to it; comes after ``create``."""
+        self._stream.write(piece)
+
+    def finish(self) -> None:
+        """Bring it to the disk and to its place."""
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+        self._stream.close()
+        self._path.replace(self._target)
+
+    def discard(self) -> None:
+        """Remove what is not finished."""
+        with contextlib.suppress(OSError):  # a full disk has been told already
+            self._made.close()
+
+
+async def _in_thread(work: Callable[..., None], *args: bytes) -> None:
+    """Do what blocks; when cancelled, wait for its end first."""
+    doing = asyncio.ensure_future(asyncio.to_thread(work, *args))
+    try:
+        await asyncio.shield(doing)
+    except asyncio.CancelledError:
+        await asyncio.wait([doing])
+        raise
+    except OSError as exc:
+        raise _DiskError(exc.strerror or str(exc)) from exc

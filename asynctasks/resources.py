@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import (
-    AsyncIterator,
+    AsyncGenerator,
     Awaitable,
     Callable,
     Coroutine,
     Generator,
     Mapping,
 )
+from contextlib import aclosing
 from typing import Any
 
 from .exceptions import InvalidArgument, RemoteProtocolError
@@ -41,7 +42,7 @@ class Rows(Coroutine[Any, Any, list[Row]]):
         self._limit = limit
         self._list: Coroutine[Any, Any, list[Row]] | None = None
 
-    async def pages(self) -> AsyncIterator[Page]:
+    async def pages(self) -> AsyncGenerator[Page]:
         """
         Go through the pages as the service cuts them.
 
@@ -60,23 +61,22 @@ class Rows(Coroutine[Any, Any, list[Row]]):
             yield page
             query = page.next
 
-    async def __aiter__(self) -> AsyncIterator[Row]:
+    async def __aiter__(self) -> AsyncGenerator[Row]:
         left = self._limit
         before: set[object] = set()
-        async for page in self.pages():
-            # Rows that were added while we paged push others onto the next page.
-            here = {row.get("id") for row in page.rows}
-            for row in page.rows:
-                if row.get("id") is not None and row["id"] in before:
-                    continue
-                if left is not None:
-                    if left == 0:
-                        return
-                    left -= 1
-                yield dict(row)
-            before = here
-            if left == 0:
-                return
+        async with aclosing(self.pages()) as pages:
+            async for page in pages:
+                # Rows that were added while we paged push others onto the next page.
+                here = {_key(row) for row in page.rows} - {None}
+                for row in page.rows:
+                    if _key(row) in before:
+                        continue
+                    yield dict(row)
+                    if left is not None:
+                        left -= 1
+                        if left == 0:
+                            return
+                before = here
 
     async def _collect(self) -> list[Row]:
         return [row async for row in self]
@@ -103,6 +103,12 @@ class Rows(Coroutine[Any, Any, list[Row]]):
         """Stop, as a coroutine does."""
         if self._list is not None:
             self._list.close()
+
+
+def _key(row: Mapping[str, Any]) -> object:
+    """Return the row's id; None where it has none that can be compared."""
+    key = row.get("id")
+    return key if isinstance(key, str | int) else None
 
 
 def build_query(

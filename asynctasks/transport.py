@@ -10,12 +10,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+)
 import ssl
 from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
+from aiohttp.http_exceptions import ContentEncodingError
 import attrs
 import yarl
 
@@ -31,12 +36,21 @@ from .exceptions import (
     ResponseTooLarge,
     TlsError,
 )
-from .sansio.http import ERROR_BODY, Body, JoinedBody, Request, Response, body_length
+from .sansio.http import (
+    ERROR_BODY,
+    Body,
+    Headers,
+    JoinedBody,
+    Request,
+    Response,
+    body_length,
+)
 
 
 __all__ = ["AiohttpTransport", "Download", "Transport", "body_chunks"]
 
-CHUNK = 64 * 1024
+SLOWEST = 100
+"""Bytes a second of a download at least, on the average of its idle time."""
 
 
 @attrs.frozen
@@ -137,7 +151,11 @@ class AiohttpTransport(Transport):
         self._owned = session is None
         self._closed = False
         self._connect_timeout = connect_timeout
-        self._options: dict[str, Any] = {"allow_redirects": False}
+        # What a refusal means is the dialect's to say, whatever the session says.
+        self._options: dict[str, Any] = {
+            "allow_redirects": False,
+            "raise_for_status": False,
+        }
         if ssl_context is not None:
             self._options["ssl"] = ssl_context
         if proxy is not None:
@@ -147,15 +165,17 @@ class AiohttpTransport(Transport):
         self, request: Request, *, timeout: float, max_bytes: int
     ) -> Response:
         """Make one attempt; see :meth:`Transport.send`."""
-        limits = aiohttp.ClientTimeout(
-            total=timeout, sock_connect=self._connect_timeout
-        )
+        connect = self._connect_within(timeout)
+        limits = aiohttp.ClientTimeout(total=timeout, sock_connect=connect)
+        sending = _Sending(request)
         try:
-            async with self._request(request, limits) as answer:
+            async with self._request(sending, limits) as answer:
                 body = await self._read(answer, max_bytes, request)
-                return _response(answer, body)
+                return _response(answer, body, request)
         except (aiohttp.ClientError, OSError, ValueError) as exc:
-            error, cause = translate(exc, request, timeout, self._connect_timeout)
+            error, cause = sending.failure, None
+            if error is None:
+                error, cause = translate(exc, request, timeout, connect)
         # Raised here, not above: aiohttp's error, which may show credentials, must
         # not even be the context of ours.
         raise error from cause
@@ -166,7 +186,7 @@ class AiohttpTransport(Transport):
     ) -> AsyncIterator[Download]:
         """Make one attempt whose body is streamed; see :meth:`Transport.open`."""
         limits = aiohttp.ClientTimeout(
-            total=None, sock_connect=self._connect_timeout, sock_read=idle
+            total=None, sock_connect=self._connect_within(timeout), sock_read=idle
         )
         answer, head = await self._head(request, limits, timeout)
         try:
@@ -178,18 +198,22 @@ class AiohttpTransport(Transport):
         self, request: Request, limits: aiohttp.ClientTimeout, timeout: float
     ) -> tuple[aiohttp.ClientResponse, Response]:
         """Send the request; return the open answer, and its head as ours."""
-        answer: aiohttp.ClientResponse | None = None
+        sending = _Sending(request)
         try:
-            async with asyncio.timeout(timeout):
-                answer = await self._request(request, limits)
+            async with asyncio.timeout(timeout), AsyncExitStack() as stack:
+                answer = await self._request(sending, limits)
+                stack.callback(answer.close)
                 body = b""
                 if answer.status >= 400:  # noqa: PLR2004 - refusals
                     body = await self._read(answer, ERROR_BODY, request)
-                return answer, _response(answer, body)
+                head = _response(answer, body, request)
+                stack.pop_all()  # from here on it is the caller's to close
+                return answer, head
         except (aiohttp.ClientError, OSError, ValueError) as exc:
-            if answer is not None:
-                answer.close()
-            error, cause = translate(exc, request, timeout, self._connect_timeout)
+            error, cause = sending.failure, None
+            if error is None:
+                connect = self._connect_within(timeout)
+                error, cause = translate(exc, request, timeout, connect)
         raise error from cause
 
     async def aclose(self) -> None:
@@ -198,8 +222,12 @@ class AiohttpTransport(Transport):
         if self._owned and self._session is not None:
             await self._session.close()
 
+    def _connect_within(self, timeout: float) -> float:
+        # Before the attempt's own end, so that it is known that nothing was sent.
+        return min(self._connect_timeout, 0.9 * timeout)
+
     def _request(
-        self, request: Request, limits: aiohttp.ClientTimeout
+        self, sending: _Sending, limits: aiohttp.ClientTimeout
     ) -> aiohttp.client._RequestContextManager:
         if self._closed:
             raise InvalidState("the transport is closed")
@@ -210,22 +238,16 @@ class AiohttpTransport(Transport):
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
             )
-        headers = dict(request.headers)
-        data: Any = None
-        if isinstance(request.body, bytes):
-            data = request.body or None
-        else:
-            length = body_length(request.body)
-            if length is not None:
-                headers["Content-Length"] = str(length)
-            data = body_chunks(request.body)
+        if self._session.closed:
+            raise InvalidState("the session that was given is closed")
+        request = sending.request
         skipped = () if "Content-Type" in request.headers else ("Content-Type",)
         return self._session.request(
             request.method,
             yarl.URL(request.url, encoded=True),
-            headers=headers,
+            headers=sending.headers(),
             skip_auto_headers=skipped,
-            data=data,
+            data=sending.data(),
             timeout=limits,
             **self._options,
         )
@@ -257,14 +279,79 @@ class AiohttpTransport(Transport):
     ) -> AsyncIterator[bytes]:
         if answer.status >= 400:  # noqa: PLR2004 - its body is in the head
             return
+        pace = _Pace(idle)
         try:
             async for piece in answer.content.iter_any():
+                pace.check(piece)
                 yield piece
+                pace.go_on()
         except (aiohttp.ClientError, OSError, ValueError) as exc:
             error, cause = translate(exc, request, idle, self._connect_timeout)
         else:
             return
         raise error from cause
+
+
+class _Sending:
+    """A request on its way: its body, and how the body failed if it did."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.failure: Exception | None = None
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers; with the length of a streamed body where known."""
+        headers = dict(self.request.headers)
+        body = self.request.body
+        length = None if isinstance(body, bytes) else body_length(body)
+        if length is not None:
+            headers["Content-Length"] = str(length)
+        return headers
+
+    def data(self) -> bytes | AsyncIterator[bytes] | None:
+        """Return the body as aiohttp takes it."""
+        body = self.request.body
+        return (body or None) if isinstance(body, bytes) else self._chunks()
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in body_chunks(self.request.body):
+                yield chunk
+        except Exception as exc:
+            # To aiohttp it is a broken connection; the caller must see his own error.
+            self.failure = exc
+            raise
+
+
+class _Pace:
+    """Sees that a stream does not crawl; the reader's own pauses do not count."""
+
+    def __init__(self, window: float) -> None:
+        self._window = window
+        self._clock = asyncio.get_running_loop().time
+        self._start = self._clock()
+        self._waited = 0.0
+        self._size = 0
+
+    def check(self, piece: bytes) -> None:
+        """
+        Count a piece that arrived.
+
+        Raises:
+            TimeoutError: too little came within the window.
+        """
+        self._waited += self._clock() - self._start
+        self._size += len(piece)
+        if self._waited < self._window:
+            return
+        if self._size < self._waited * SLOWEST:
+            raise TimeoutError
+        self._waited = 0.0
+        self._size = 0
+
+    def go_on(self) -> None:
+        """The reader wants more."""
+        self._start = self._clock()
 
 
 async def body_chunks(body: Body) -> AsyncIterator[bytes]:
@@ -280,9 +367,16 @@ async def body_chunks(body: Body) -> AsyncIterator[bytes]:
             yield chunk
 
 
-def _response(answer: aiohttp.ClientResponse, body: bytes) -> Response:
+def _response(
+    answer: aiohttp.ClientResponse, body: bytes, request: Request
+) -> Response:
+    if answer.status == 407:  # noqa: PLR2004 - only a proxy says so
+        raise ProxyError(
+            f"the proxy did not connect to {_host(request)}: it answered 407",
+            request.redacted(),
+        )
     now = asyncio.get_running_loop().time()
-    return Response(answer.status, answer.headers, body, at=now)
+    return Response(answer.status, Headers(answer.headers), body, at=now)
 
 
 def _proxy_url(proxy: str) -> yarl.URL:
@@ -309,27 +403,18 @@ def translate(
     asked = request.redacted()
     if isinstance(exc, AsyncTasksError):
         return exc, exc.__cause__
-    for kinds, build in TRANSLATIONS:
-        if isinstance(exc, kinds):
-            return build(exc, asked, timeout, connect_timeout), _harmless(exc)
-    if isinstance(exc, OSError):
-        return ConnectionLost(_reason("the connection broke", exc), asked), exc
-    if isinstance(exc, aiohttp.ClientError):
-        reason = f"the exchange failed: {type(exc).__name__}"
-        return ConnectionLost(reason, asked), None
-    return exc, exc.__cause__
+    build = next(build for kinds, build in TRANSLATIONS if isinstance(exc, kinds))
+    return build(exc, asked, timeout, connect_timeout), _harmless(exc)
 
 
-def _harmless(exc: Exception) -> BaseException | None:
-    if isinstance(exc, aiohttp.ClientConnectorError):
-        return exc.os_error  # the error itself holds the proxy and its password
-    if isinstance(exc, aiohttp.ClientResponseError):
-        return None  # holds the request's headers
-    return exc
+def _harmless(exc: BaseException) -> BaseException | None:
+    # Those of aiohttp hold headers, queries, or the proxy with its password.
+    plain = exc.__cause__ if isinstance(exc, aiohttp.ClientError) else exc
+    return None if isinstance(plain, aiohttp.ClientError) else plain
 
 
 def _reason(what: str, exc: BaseException) -> str:
-    words = getattr(exc, "strerror", None) or str(exc)
+    words = getattr(_harmless(exc), "strerror", None)
     return f"{what}: {words}" if words else what
 
 
@@ -338,9 +423,8 @@ def _host(request: Request) -> str:
 
 
 def _tls(exc: Exception, asked: Request, *_: float) -> Exception:
-    why = exc.os_error if isinstance(exc, aiohttp.ClientConnectorError) else exc
-    words = getattr(exc, "certificate_error", None) or why
-    return TlsError(f"no trusted TLS connection to {_host(asked)}: {words}", asked)
+    reason = f"no trusted TLS connection to {_host(asked)}: {_harmless(exc)}"
+    return TlsError(reason, asked)
 
 
 def _proxy(exc: Exception, asked: Request, *_: float) -> Exception:
@@ -350,8 +434,7 @@ def _proxy(exc: Exception, asked: Request, *_: float) -> Exception:
 
 
 def _connect(exc: Exception, asked: Request, *_: float) -> Exception:
-    why = exc.os_error if isinstance(exc, aiohttp.ClientConnectorError) else exc
-    return ConnectError(_reason(f"cannot connect to {_host(asked)}", why), asked)
+    return ConnectError(_reason(f"cannot connect to {_host(asked)}", exc), asked)
 
 
 def _connect_timeout(
@@ -381,9 +464,19 @@ def _lost(exc: Exception, asked: Request, *_: float) -> Exception:
     return ConnectionLost(_reason("the connection broke", exc), asked)
 
 
-def _truncated(exc: Exception, asked: Request, *_: float) -> Exception:
-    del exc
+def _cut_off(exc: Exception, asked: Request, *_: float) -> Exception:
+    if isinstance(exc.__cause__, ContentEncodingError):
+        found = "what cannot be decompressed"
+        return RemoteProtocolError("a body in its content encoding", None, found, asked)
     return ConnectionLost("the answer ended too early", asked)
+
+
+def _failed(exc: Exception, asked: Request, *_: float) -> Exception:
+    return ConnectionLost(f"the exchange failed: {type(exc).__name__}", asked)
+
+
+def _unsayable(exc: Exception, asked: Request, *_: float) -> Exception:
+    return InvalidArgument("request", asked.describe(), f"HTTP cannot say it: {exc}")
 
 
 TRANSLATIONS: tuple[tuple[Any, Any], ...] = (
@@ -397,5 +490,8 @@ TRANSLATIONS: tuple[tuple[Any, Any], ...] = (
     (aiohttp.InvalidURL, _url),
     (aiohttp.ClientResponseError, _garbage),
     (aiohttp.ServerDisconnectedError, _lost),
-    (aiohttp.ClientPayloadError, _truncated),
+    (aiohttp.ClientPayloadError, _cut_off),
+    (OSError, _lost),
+    (aiohttp.ClientError, _failed),
+    (ValueError, _unsayable),
 )

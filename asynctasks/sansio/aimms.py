@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+import math
 import re
 from typing import Any, ClassVar
 
@@ -30,14 +31,12 @@ from .dialect import (
     TaskStatus,
     expect,
     field,
-    refusal,
 )
 from .http import Flow, Headers, Request, Response, Sleep, check_header
 from .urls import join_query, origin_of, segment
 from ..exceptions import (
     InvalidArgument,
     NotFound,
-    RemoteProtocolError,
     UnsupportedOperation,
 )
 
@@ -165,7 +164,8 @@ class AimmsDialect(Dialect):
         document = expect(response, 200, 201, 202).json()
         task_id = field(document, "id", str, response, required=True)
         status = None
-        if "state" in document or "status" in document:
+        # The task is accepted: a state that is missing or odd must not lose its id.
+        if isinstance(document.get("state", document.get("status")), str):
             status = parse_task(document, response)
         ref = TaskRef(
             id=task_id,
@@ -228,12 +228,13 @@ class AimmsDialect(Dialect):
     def result(self, ref: TaskRef, status: TaskStatus) -> Flow[Response]:
         """Fetch the response of the task's procedure, as it is."""
         del status
+        response = yield self.build_download(ref)
         for wait in RESULT_WAITS:
-            response = yield self.build_download(ref)
             if response.status != 404:  # noqa: PLR2004
-                return expect(response, 200, 204)
+                break
             yield Sleep(wait)
-        raise refusal(response)
+            response = yield self.build_download(ref)
+        return expect(response, 200, 204)
 
     def build_download(self, ref: TaskRef) -> Request:
         """Build the request for the response of the task's procedure."""
@@ -336,7 +337,11 @@ class AimmsDialect(Dialect):
     ) -> Flow[Response]:
         """Have the body sent back after a delay in seconds (local)."""
         self._only("echo", hosted=False)
-        kind = {} if content_type is None else {"Content-Type": content_type}
+        if not 0 <= delay < math.inf:
+            raise InvalidArgument("delay", delay, "must be a number of seconds")
+        kind = {}
+        if content_type is not None:
+            kind["Content-Type"] = check_header("content_type", content_type)
         # The service counts the delay in milliseconds.
         query = {"delay": round(delay * 1000) or None}
         path = join_query(f"{self.root}/echo", query)
@@ -389,10 +394,10 @@ class AimmsDialect(Dialect):
         batch, size = ("current_batch", "total_tasks") if v2 else V1_LIST
         found = field(document, batch, list, response, required=True)
         rows = _rows(found, response)
-        total = field(document, size, int, response)
+        # Without the total nobody could tell a short list from a first page.
+        total = field(document, size, int, response, required=True)
         seen = query.offset + len(rows)
-        more = bool(rows) and total is not None and seen < total
-        follows = attrs.evolve(query, offset=seen) if more else None
+        follows = attrs.evolve(query, offset=seen) if rows and seen < total else None
         return Page(rows=rows, total=total, next=follows)
 
     def select_one(self, resource: str, key: str) -> Flow[Mapping[str, Any] | None]:
@@ -418,9 +423,7 @@ class AimmsDialect(Dialect):
         """Count tasks."""
         self.capabilities.require(resource, "count", self.title)
         page = yield from self.select(resource, Query(where=where, limit=1))
-        if page.total is None:
-            raise RemoteProtocolError("the number of tasks in the list")
-        return page.total
+        return page.total or 0
 
 
 FILTERS = ("appName", "appVersion", "after", "before")
@@ -457,10 +460,10 @@ def time_text(name: str, value: datetime | str) -> str:
         InvalidArgument: the datetime has no zone.
     """
     if isinstance(value, str):
-        return value
-    if value.tzinfo is None:
+        return _words(name, value)
+    if not isinstance(value, datetime) or value.utcoffset() is None:
         remedy = "give a datetime with a zone, e.g. datetime.now(UTC)"
-        raise InvalidArgument(name, value.isoformat(), remedy)
+        raise InvalidArgument(name, str(value), remedy)
     moment = value.astimezone(UTC)
     return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03} +00:00"
 
@@ -475,17 +478,27 @@ def duration_text(name: str, value: timedelta | float | str) -> str:
             (ISO 8601, or such as ``"1 day"``).
 
     Raises:
-        InvalidArgument: it is not positive.
+        InvalidArgument: it is no duration, or not positive.
     """
     if isinstance(value, str):
-        return value
-    delta = value if isinstance(value, timedelta) else timedelta(seconds=value)
+        return _words(name, value)
+    try:
+        delta = value if isinstance(value, timedelta) else timedelta(seconds=value)
+    except (TypeError, ValueError, OverflowError) as exc:
+        remedy = "give a timedelta, seconds, or text such as '1 day'"
+        raise InvalidArgument(name, value, remedy) from exc
     if delta <= timedelta(0):
         raise InvalidArgument(name, value, "must be a duration above zero")
     minutes, seconds = divmod(delta.seconds, 60)
     hours, minutes = divmod(minutes, 60)
     fraction = f".{delta.microseconds:06}".rstrip("0") if delta.microseconds else ""
     return f"P{delta.days}DT{hours}H{minutes}M{seconds}{fraction}S"
+
+
+def _words(name: str, value: str) -> str:
+    if not value.strip():
+        raise InvalidArgument(name, value, "must not be empty")
+    return value
 
 
 def _rows(rows: list[Any], response: Response) -> list[Mapping[str, Any]]:
@@ -533,20 +546,24 @@ def _time(value: Any) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(value)
-    except ValueError:
+        zoned = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+        return zoned.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    zoned = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return zoned.astimezone(UTC)
 
 
 def _number(value: Any) -> float | None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if number else None
+    try:
+        return float(value) if number else None
+    except OverflowError:  # an integer beyond 1e308
+        return None
 
 
 def _code(value: Any) -> int | None:
-    number = _number(value)
-    return int(number) if number is not None and number.is_integer() else None
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _message(value: Any) -> str:

@@ -351,6 +351,8 @@ def check_header(name: str, value: str, *, secret: bool = False) -> str:
     Raises:
         InvalidArgument: it is empty or holds controls or other characters.
     """
+    if not isinstance(value, str):
+        raise InvalidArgument(name, type(value).__name__, "must be text")
     shown = "…" if secret else value
     if not value:
         raise InvalidArgument(name, shown, "must not be empty")

@@ -42,6 +42,10 @@ GATEWAY_LOST_THE_ANSWER = frozenset({502, 504})
 """A gateway speaks: whether the service behind it got the request is not known."""
 
 
+MAX_EXP_BASE = 1000
+"""Its 64th power is still a finite number."""
+
+
 def _positive(what: str, *, zero: bool = False) -> Callable[..., None]:
     def validate(_: Any, __: Any, value: float) -> None:
         number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -50,6 +54,18 @@ def _positive(what: str, *, zero: bool = False) -> Callable[..., None]:
             raise InvalidArgument(what, value, f"must be a finite number, {least}")
 
     return validate
+
+
+def _whole(_: Any, __: Any, value: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InvalidArgument("attempts", value, "must be a whole number, 1 or more")
+
+
+def _base(_: Any, __: Any, value: float) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 < value <= MAX_EXP_BASE:
+        remedy = f"must be a number above 0, at most {MAX_EXP_BASE}"
+        raise InvalidArgument("wait_exp_base", value, remedy)
 
 
 @attrs.frozen(kw_only=True)
@@ -62,7 +78,7 @@ class RetryPolicy:
     of the service replaces it where it is longer.
     """
 
-    attempts: int = attrs.field(default=10, validator=_positive("attempts"))
+    attempts: int = attrs.field(default=10, validator=_whole)
     """How often a request is sent at most."""
 
     timeout: float = attrs.field(default=45.0, validator=_positive("timeout"))
@@ -77,9 +93,7 @@ class RetryPolicy:
     wait_jitter: float = attrs.field(
         default=1.0, validator=_positive("wait_jitter", zero=True)
     )
-    wait_exp_base: float = attrs.field(
-        default=2.0, validator=_positive("wait_exp_base")
-    )
+    wait_exp_base: float = attrs.field(default=2.0, validator=_base)
     retry_after_max: float = attrs.field(
         default=120.0, validator=_positive("retry_after_max", zero=True)
     )
@@ -99,7 +113,7 @@ def backoff(policy: RetryPolicy, attempt: int, dice: float) -> float:
         attempt: the number of the attempt that failed, from 1.
         dice: a random number from 0 to 1.
     """
-    # The exponent is capped: beyond it every base above 1 has passed wait_max.
+    # The exponent is capped: the power stays finite.
     grown = policy.wait_initial * policy.wait_exp_base ** min(attempt - 1, 64)
     return min(policy.wait_max, grown + dice * policy.wait_jitter)
 

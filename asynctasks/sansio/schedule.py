@@ -20,6 +20,9 @@ __all__ = ["PollPolicy", "Schedule"]
 
 K = TypeVar("K", bound=Hashable)
 
+MAX_EXP_BASE = 1000
+"""Its 64th power is still a finite number."""
+
 
 @attrs.frozen(kw_only=True)
 class PollPolicy:
@@ -41,8 +44,8 @@ class PollPolicy:
             if not 0 < getattr(self, name) < float("inf"):
                 remedy = "must be a finite number of seconds above 0"
                 raise InvalidArgument(name, getattr(self, name), remedy)
-        if not 1 <= self.wait_exp_base < float("inf"):
-            remedy = "must be a finite number, 1 or more"
+        if not 1 <= self.wait_exp_base <= MAX_EXP_BASE:
+            remedy = f"must be a number from 1 to {MAX_EXP_BASE}"
             raise InvalidArgument("wait_exp_base", self.wait_exp_base, remedy)
         if not 0 <= self.wait_jitter < 1:
             remedy = "is a share: 0 or more, below 1"
