@@ -39,11 +39,12 @@ from .sansio.dialect import (
     Dialect,
     Launched,
     Payload,
+    Prepared,
     Query,
     TaskRef,
     TaskStatus,
 )
-from .sansio.http import Flow, Response, build_multipart, check_header
+from .sansio.http import Flow, Request, Response, build_multipart, check_header
 from .sansio.retry import NO_RETRY, RetryPolicy, backoff, outcome_unknown
 from .sansio.schedule import PollPolicy
 from .sansio.token import build_token, parse_token
@@ -329,6 +330,9 @@ class TaskClient:
         prepared = await self._driver.drive(
             self._dialect.prepare(service, payload, options)
         )
+        return await self._start(prepared)
+
+    async def _start(self, prepared: Prepared) -> Launched:
         try:
             return await self._driver.drive(self._dialect.launch(prepared))
         except AsyncTasksError as exc:
@@ -551,7 +555,7 @@ class TaskClient:
 
     def _key(self, ref: TaskRef) -> object:
         # Two views with different credentials look for themselves.
-        return (self._driver, ref.id, ref.run)
+        return (self._driver, ref.id, ref.run, ref.generation)
 
     def hold(self, ref: TaskRef, first: TaskStatus | None) -> Watch:
         """Watch a task until :meth:`release`."""
@@ -584,26 +588,32 @@ class TaskClient:
 
     async def save(self, ref: TaskRef, path: os.PathLike[str]) -> Path:
         """Stream the result of a task that ended to a file."""
+        try:
+            request = await self._driver.drive(self._dialect.find_download(ref))
+            saved = await self._stream(request, path)
+        except NotFound as exc:
+            raise ResultUnavailable(ref.id, self.token_of(ref)) from exc
+        if not self.keeps_results:
+            await self.clean_up(ref)
+        return saved
+
+    async def _stream(
+        self, request: Request, path: os.PathLike[str], *, replace: bool = True
+    ) -> Path:
+        """Stream an answer to a file, again from the start should it break off."""
         policy = self._driver.retry
         attempt = 1
         while True:
             try:
-                async with self._driver.open(self._dialect.build_download(ref)) as got:
+                async with self._driver.open(request) as got:
                     self._dialect.parse_head(got.head)
-                    saved = await bodies.save(got.chunks, path)
-            except NotFound as exc:
-                raise ResultUnavailable(ref.id, self.token_of(ref)) from exc
+                    return await bodies.save(got.chunks, path, replace=replace)
             except TransportError as exc:
                 # The head has retries of its own; this is a body that broke off.
                 if not exc.retryable or attempt >= min(policy.attempts, 3):
                     raise
                 await asyncio.sleep(backoff(policy, attempt, random.random()))  # noqa: S311
                 attempt += 1
-            else:
-                break
-        if not self.keeps_results:
-            await self.clean_up(ref)
-        return saved
 
     async def clean_up(self, ref: TaskRef) -> None:
         """Remove a task whose result was fetched; failing to is no error."""

@@ -26,6 +26,7 @@ FIELDS = {
     "app": "app",
     "app_version": "appVersion",
     "run": "run",
+    "generation": "generation",
     "trace": "trace",
 }
 """The fields of a :class:`TaskRef` and their names in a token."""
@@ -78,9 +79,9 @@ def parse_token(text: str, dialect: Dialect, origin: str) -> TaskRef:
 
 def _ref(document: dict[str, Any], text: str) -> TaskRef:
     values: dict[str, Any] = {name: document.get(key) for name, key in FIELDS.items()}
-    run = values.pop("run")
+    numbers = {name: values.pop(name) for name in ("run", "generation")}
     texts = all(value is None or isinstance(value, str) for value in values.values())
-    whole = run is None or (isinstance(run, int) and not isinstance(run, bool))
+    whole = all(value is None or type(value) is int for value in numbers.values())
     if not texts or not whole or not values["id"]:
         raise InvalidArgument("token", text, "is damaged")
-    return TaskRef(run=run, **values)
+    return TaskRef(**numbers, **values)
