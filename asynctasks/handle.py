@@ -7,7 +7,7 @@ Handles take a :class:`Tasks`, which is the part of a client that they need.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Generator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 import math
@@ -150,7 +150,7 @@ class TaskHandle:
         """
         return self._see(await self._tasks.look(self._ref))
 
-    async def updates(self) -> AsyncIterator[TaskStatus]:
+    async def updates(self) -> AsyncGenerator[TaskStatus, None]:
         """
         Go through the states of the task: the present one first, the last one last.
 
@@ -333,7 +333,9 @@ class TaskHandle:
         return response
 
 
-async def as_completed(handles: Iterable[TaskHandle]) -> AsyncIterator[TaskHandle]:
+async def as_completed(
+    handles: Iterable[TaskHandle],
+) -> AsyncGenerator[TaskHandle, None]:
     """
     Yield each handle when its task is over, first the one that ends first.
 
@@ -396,7 +398,7 @@ class RecurringTask:
         """Return the handle of one run, without asking whether there is one."""
         return TaskHandle(self._tasks, attrs.evolve(self._ref, run=index))
 
-    async def runs(self) -> AsyncIterator[TaskHandle]:
+    async def runs(self) -> AsyncGenerator[TaskHandle, None]:
         """
         Go through the runs: those there are, then each new one when it is created.
 

@@ -268,7 +268,7 @@ class Watcher:
             self._fail_all(InvalidState("the watcher was cancelled; your tasks go on"))
             return
         crash = task.exception()
-        if crash is None:
+        if crash is None or not self._watches:  # several can fall in one crash
             return
         self._crashes += 1
         self._logger.error("the watcher crashed", exc_info=crash)
@@ -323,7 +323,8 @@ class Watcher:
         watch.looks += 1
         watch.missing = 0
         watch.failure = None
-        if status.state is TaskState.UNKNOWN and status.word not in self._words:
+        strange = status.state is TaskState.UNKNOWN and status.outcome_known
+        if strange and status.word not in self._words:
             self._words.add(status.word)
             self._logger.warning(
                 "task %s is in a state this version does not know: %r; waiting on",

@@ -1,0 +1,785 @@
+"""Handles: waiting for tasks, fetching results, ending tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+import gc
+import logging
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asynctasks.aimms import AimmsClient
+from asynctasks.exceptions import (
+    AuthenticationFailed,
+    ConnectionLost,
+    InvalidArgument,
+    NotFound,
+    PatienceExceeded,
+    ResultUnavailable,
+    ServiceBroken,
+    TaskCancelled,
+    TaskError,
+    TaskFailed,
+    TaskLost,
+)
+from asynctasks.handle import RecurringTask, TaskHandle, as_completed
+from asynctasks.sansio.dialect import TaskRef, TaskState, TaskStatus
+from asynctasks.sansio.http import Response
+from asynctasks.sansio.retry import RetryPolicy
+from asynctasks.sansio.schedule import PollPolicy
+from asynctasks.testing import MemoryTransport
+from tests.scripted import Scripted, answer
+
+
+pytestmark = pytest.mark.virtual_time
+
+EVERY_SECOND = PollPolicy(
+    wait_initial=1.0, wait_max=1.0, wait_exp_base=1.0, wait_jitter=0.0
+)
+
+QUICK = RetryPolicy(attempts=3, wait_initial=0.1, wait_jitter=0.0)
+
+Connect = Callable[..., AimmsClient]
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    """Provide a function that makes a client of a scripted service."""
+    clients: list[AimmsClient] = []
+
+    def make(service: Scripted, **options: Any) -> AimmsClient:
+        given = {"poll": EVERY_SECOND, "retry": QUICK, **options}
+        given.setdefault("transport", MemoryTransport(service))
+        clients.append(AimmsClient.local(**given))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        await client.close()
+
+
+def handle_of(connect: Connect, *script: Any, **options: Any) -> TaskHandle:
+    """Return the handle of a task ``t1`` with a script of its own."""
+    return connect(Scripted(t1=script), **options).handle("t1")
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def watched(task: TaskHandle) -> int:
+    """Count what the watcher of a handle's client looks at."""
+    client: Any = task._tasks
+    return len(client._hub.watcher)
+
+
+# --- what it is --------------------------------------------------------------
+
+
+async def test_handle_shows_what_it_is(connect: Connect) -> None:
+    """A handle shows its id, its run and what was last seen."""
+    client = connect(Scripted(t1="running"))
+    task = client.handle("t1")
+    run = client.recurring("t1").run(3)
+
+    assert ("t1", TaskRef(id="t1"), None) == (task.id, task.ref, task.last_status)
+    assert "<TaskHandle t1: not seen yet>" == repr(task)
+    assert "<TaskHandle t1 run 3: not seen yet>" == repr(run)
+
+    await task.status()
+
+    assert "<TaskHandle t1: RUNNING>" == repr(task)
+
+
+async def test_making_a_handle_asks_nothing(connect: Connect) -> None:
+    """A handle, its token and a handle of the token need no service."""
+    service = Scripted()
+    client = connect(service)
+    again = client.handle(client.handle("t1").token)
+
+    assert "t1" == again.id
+    assert 0 == service.calls.total()
+
+
+async def test_status_asks_once(connect: Connect) -> None:
+    """One look, with the retries of any request."""
+    service = Scripted(t1=(Response(503), "running"))
+    task = connect(service).handle("t1")
+    status = await task.status()
+
+    assert TaskState.RUNNING is status.state
+    assert status is task.last_status
+    assert 2 == service.calls["GET t1"]
+
+
+async def test_status_of_a_task_that_is_not_there(connect: Connect) -> None:
+    """One look at an id that the service does not know is NotFound."""
+    with pytest.raises(NotFound):
+        await handle_of(connect, Response(404)).status()
+
+
+# --- updates -----------------------------------------------------------------
+
+
+async def test_updates_go_through_the_states(connect: Connect) -> None:
+    """Each state is told once, the last one last."""
+    task = handle_of(connect, "queued", "running", "running", "solving", "completed")
+    words = [status.word async for status in task.updates()]
+
+    assert ["queued", "running", "solving", "completed"] == words
+    assert 0 == watched(task)
+
+
+async def test_updates_begin_with_what_is_known(connect: Connect) -> None:
+    """The state that the submit told comes first, without a look."""
+    service = Scripted(t1="completed")
+    task = await connect(service).submit("solve")
+    async with aclosing(task.updates()) as updates:
+        first = await anext(updates)
+
+        assert "queued" == first.word
+        assert 0 == service.calls["GET t1"]
+
+        assert ["completed"] == [status.word async for status in updates]
+
+
+async def test_updates_of_a_task_that_is_over(connect: Connect) -> None:
+    """Whoever comes late gets the last state, and that is all."""
+    task = handle_of(connect, "completed")
+    await task.wait()
+
+    assert ["completed"] == [status.word async for status in task.updates()]
+
+
+async def test_slow_reader_gets_the_newest_state(connect: Connect) -> None:
+    """States that passed while the reader was busy are skipped."""
+    task = handle_of(connect, "queued", "assigned", "running", "solving", "completed")
+    words = []
+    async for status in task.updates():
+        words.append(status.word)
+        await asyncio.sleep(2.5)
+
+    assert ["queued", "running", "completed"] == words
+
+
+async def test_reader_slower_than_the_task_gets_its_end(connect: Connect) -> None:
+    """The last state is told although it came while the reader was busy."""
+    task = handle_of(connect, "queued", "running", "completed")
+    words = []
+    async for status in task.updates():
+        words.append(status.word)
+        await asyncio.sleep(3600)
+
+    assert ["queued", "completed"] == words
+
+
+async def test_updates_raise_what_ends_them(connect: Connect) -> None:
+    """A task that cannot be looked at any more ends the iteration with the reason."""
+    task = handle_of(connect, "running", Response(401))
+    updates = task.updates()
+
+    assert "running" == (await anext(updates)).word
+    with pytest.raises(AuthenticationFailed):
+        await anext(updates)
+    assert 0 == watched(task)
+
+
+async def test_reader_that_leaves_lets_go(connect: Connect) -> None:
+    """Leaving the iteration early ends the looking."""
+    task = handle_of(connect, "running")
+    async for _ in task.updates():
+        break
+    gc.collect()
+    await asyncio.sleep(0.1)
+
+    assert 0 == watched(task)
+
+
+# --- waiting -----------------------------------------------------------------
+
+
+async def test_wait_returns_however_it_ended(connect: Connect) -> None:
+    """Waiting is not fetching: a failure is a status here."""
+    status = await handle_of(connect, "running", "failed").wait()
+
+    assert (TaskState.FAILED, True) == (status.state, status.done)
+
+
+async def test_one_look_serves_all_waiters(connect: Connect) -> None:
+    """Any number of coroutines wait; the result is fetched once for all of them."""
+    service = Scripted(t1=("running", "running", "completed"))
+    service.write("GET t1/response", 0.5, answer({"answer": 42}))
+    task = connect(service).handle("t1")
+    results = await asyncio.gather(*[task.result() for _ in range(50)], task)
+
+    assert [{"answer": 42}] * 51 == results
+    assert (3, 1) == (service.calls["GET t1"], service.calls["GET t1/response"])
+
+
+async def test_two_handles_of_one_task_share_their_looks(connect: Connect) -> None:
+    """Handles of the same id are looked at together."""
+    service = Scripted(t1=("running", "completed"))
+    client = connect(service)
+    await asyncio.gather(client.handle("t1").wait(), client.handle("t1").wait())
+
+    assert 2 == service.calls["GET t1"]
+
+
+async def test_waiters_that_give_up_harm_nobody(connect: Connect) -> None:
+    """One is cancelled, one runs out of patience; the third gets the result."""
+    service = Scripted(t1=(*["running"] * 9, "completed"))
+    task = connect(service).handle("t1")
+    cancelled = asyncio.create_task(task.result())
+    hasty = asyncio.create_task(task.result(timeout=3))
+    patient = asyncio.create_task(task.result())
+    await asyncio.sleep(2.5)
+    cancelled.cancel()
+    ends = await asyncio.gather(cancelled, hasty, patient, return_exceptions=True)
+
+    assert [asyncio.CancelledError, PatienceExceeded, dict] == [type(x) for x in ends]
+    assert 0 == watched(task)
+
+
+async def test_patience_names_the_task_and_the_last_failure(connect: Connect) -> None:
+    """The error says what was last seen and why, and brings the handle back."""
+    service = Scripted(t1=("running", Response(500)))
+    client = connect(service)
+    task = client.handle("t1")
+    begun = now()
+    with pytest.raises(PatienceExceeded) as caught:
+        await task.result(timeout=10)
+    error = caught.value
+
+    assert 10.0 == round(now() - begun, 3)
+    assert ("t1", task.token, 10) == (error.task_id, error.token, error.timeout)
+    assert error.status is not None
+    assert TaskState.RUNNING is error.status.state
+    assert isinstance(error.__cause__, ServiceBroken)
+    assert isinstance(error, TimeoutError)
+    assert 0 == watched(task)
+
+    service.write("GET t1", "completed")
+
+    assert {"answer": 42} == await client.handle(error.token)
+    assert {"answer": 42} == await task
+
+
+async def test_patience_without_a_failure_has_no_cause(connect: Connect) -> None:
+    """A task that just takes longer is no failure."""
+    with pytest.raises(PatienceExceeded) as caught:
+        await handle_of(connect, "running").wait(timeout=1.5)
+
+    assert caught.value.__cause__ is None
+
+
+async def test_patience_is_bounded_by_default(connect: Connect) -> None:
+    """Without a timeout the client's patience holds; 24 hours if it has none."""
+    begun = now()
+    hourly = PollPolicy(wait_initial=3600.0, wait_max=3600.0)
+    with pytest.raises(PatienceExceeded):
+        await handle_of(connect, "pondering", poll=hourly, patience=7200.0).result()
+
+    assert 7200.0 == round(now() - begun, 3)
+    with pytest.raises(PatienceExceeded, match="within 86400 s"):
+        await handle_of(connect, "running", poll=hourly).result()
+
+
+async def test_no_patience_at_all(connect: Connect) -> None:
+    """A timeout of 0 asks for what is known: a result, or PatienceExceeded."""
+    task = handle_of(connect, 1.0, "completed")
+    with pytest.raises(PatienceExceeded, match="not seen yet"):
+        await task.result(timeout=0)
+    await task.status()
+
+    assert {"answer": 42} == await task.result(timeout=0)
+
+
+async def test_patience_that_is_no_number(connect: Connect) -> None:
+    """A timeout that is not a number would break the loop's timers."""
+    with pytest.raises(InvalidArgument, match="timeout='nan': give a number"):
+        await handle_of(connect, "running").result(timeout=math.nan)
+
+
+async def test_timeouts_of_others_stay_theirs(connect: Connect) -> None:
+    """A timeout around the wait is the caller's, not ours."""
+    task = handle_of(connect, "running")
+    with pytest.raises(TimeoutError) as caught:
+        async with asyncio.timeout(2):
+            await task.result(timeout=60)
+
+    assert TimeoutError is type(caught.value)
+
+
+async def test_timeout_within_a_look_is_no_loss_of_patience(connect: Connect) -> None:
+    """A TimeoutError that a key's callable raises comes out as it is."""
+
+    async def key() -> str:
+        raise TimeoutError("the vault is slow")
+
+    client = AimmsClient.cloud(
+        "acme",
+        app="A",
+        api_key=key,
+        transport=MemoryTransport(Scripted()),
+        poll=EVERY_SECOND,
+    )
+    async with client:
+        with pytest.raises(TimeoutError, match="the vault is slow"):
+            await client.handle("t1").result(timeout=5)
+
+
+async def test_end_at_the_last_moment_counts(connect: Connect) -> None:
+    """A task that ends in the moment in which patience does has ended."""
+    task = handle_of(connect, "running")
+    waiting = asyncio.create_task(task.wait(timeout=2.0))
+    loop = asyncio.get_running_loop()
+    await asyncio.sleep(0)
+    done = TaskStatus(state=TaskState.SUCCEEDED, word="completed")
+    # Called in the same round as the timer, in whatever order.
+    loop.call_at(now() + 2.0, task._see, done)
+    status = await waiting
+
+    assert "completed" == status.word
+
+
+async def test_lost_task(connect: Connect) -> None:
+    """A task that the service does not know three times in a row is lost."""
+    service = Scripted(t1=("running", Response(404)))
+    task = connect(service).handle("t1")
+    with pytest.raises(TaskLost) as caught:
+        await task
+
+    assert task.token == caught.value.token
+    assert 4 == service.calls["GET t1"]
+
+
+# --- results -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("decode", "expected"),
+    [
+        ("auto", {"answer": 42}),
+        ("json", {"answer": 42}),
+        ("text", '{"answer":42}'),
+        ("bytes", b'{"answer":42}'),
+    ],
+)
+async def test_result_is_decoded_as_wanted(
+    connect: Connect, decode: str, expected: object
+) -> None:
+    """The caller chooses what the bytes become."""
+    task = handle_of(connect, "completed")
+
+    assert expected == await task.result(decode=decode)
+
+
+async def test_result_that_failed_keeps_the_words(connect: Connect) -> None:
+    """A failed task is TaskFailed, with what the service says about it."""
+    document = {"id": "t1", "state": "failed", "errorMessage": "the oven is cold"}
+    task = handle_of(connect, "running", answer(document))
+    with pytest.raises(TaskFailed) as caught:
+        await task
+
+    assert "task t1 failed (failed): the oven is cold" == str(caught.value)
+    assert task.last_status == caught.value.status
+
+
+async def test_result_that_is_not_there(connect: Connect) -> None:
+    """A finished task without a result is ResultUnavailable, after some tries."""
+    service = Scripted(t1="completed")
+    service.write("GET t1/response", Response(404))
+    task = connect(service).handle("t1")
+    with pytest.raises(ResultUnavailable) as caught:
+        await task
+
+    assert task.token == caught.value.token
+    assert isinstance(caught.value.__cause__, NotFound)
+
+
+async def test_result_can_be_fetched_again(connect: Connect) -> None:
+    """Nothing is kept in memory: a second call fetches again."""
+    service = Scripted(t1="completed")
+    task = connect(service).handle("t1")
+    await task
+    await task
+
+    assert (1, 2) == (service.calls["GET t1"], service.calls["GET t1/response"])
+
+
+async def test_fetch_that_all_gave_up_ends(connect: Connect) -> None:
+    """When nobody waits for the result any more, the request is ended."""
+    service = Scripted(t1="completed")
+    service.write("GET t1/response", 3600.0, answer({"answer": 42}))
+    task = connect(service).handle("t1")
+    await task.status()
+    waiting = [asyncio.create_task(task.result()) for _ in range(2)]
+    await asyncio.sleep(1)
+    for each in waiting:
+        each.cancel()
+    await asyncio.wait(waiting)
+
+    assert all(each.cancelled() for each in waiting)
+    assert {asyncio.current_task()} == asyncio.all_tasks()
+    assert {"answer": 42} == await task
+
+
+async def test_fetch_goes_on_for_those_who_stay(connect: Connect) -> None:
+    """One of two who wait for the fetch is cancelled; the other gets it."""
+    service = Scripted(t1="completed")
+    service.write("GET t1/response", 5.0, answer({"answer": 42}))
+    task = connect(service).handle("t1")
+    one, other = (asyncio.create_task(task.result()) for _ in range(2))
+    await asyncio.sleep(1)
+    one.cancel()
+
+    assert {"answer": 42} == await other
+    assert 1 == service.calls["GET t1/response"]
+
+
+# --- cleanup -----------------------------------------------------------------
+
+
+async def test_cleanup_comes_after_the_result(connect: Connect) -> None:
+    """The task is removed once its result is here; the handle keeps it."""
+    service = Scripted(t1="completed")
+    service.write("GET t1/response", Response(500), answer({"answer": 42}))
+    task = connect(service, cleanup="delete").handle("t1")
+    results = [*(await asyncio.gather(task.result(), task.result())), await task]
+
+    assert [{"answer": 42}] * 3 == results
+    assert ["GET t1", "GET t1/response", "DELETE t1"] == list(service.calls)
+    assert 1 == service.calls["DELETE t1"]
+
+
+async def test_cleanup_keeps_what_failed(connect: Connect) -> None:
+    """A task without a result to fetch is not removed."""
+    service = Scripted(t1="failed", t2="completed")
+    service.write("GET t2/response", Response(403))
+    client = connect(service, cleanup="delete")
+    ends = await asyncio.gather(
+        client.handle("t1"), client.handle("t2"), return_exceptions=True
+    )
+
+    assert all(isinstance(end, Exception) for end in ends)
+    assert {"DELETE t1", "DELETE t2"}.isdisjoint(service.calls)
+
+
+async def test_cleanup_that_fails_is_only_logged(
+    connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The result counts; that the task stays at the service is a warning."""
+    service = Scripted(t1="completed")
+    service.write("DELETE t1", Response(403))
+    with caplog.at_level(logging.WARNING):
+        result = await connect(service, cleanup="delete").handle("t1")
+
+    assert {"answer": 42} == result
+    assert "task t1 could not be removed" in caplog.text
+
+
+async def test_result_survives_a_cancelled_cleanup(connect: Connect) -> None:
+    """Cancelled while the task is removed: the result is still in the handle."""
+    service = Scripted(t1="completed")
+    service.write("DELETE t1", 3600.0)
+    task = connect(service, cleanup="delete").handle("t1")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(1):
+            await task.result()
+
+    assert {"answer": 42} == await task.result()
+    assert 1 == service.calls["GET t1/response"]
+
+
+# --- downloads ---------------------------------------------------------------
+
+
+async def test_download_streams_to_a_file(connect: Connect, tmp_path: Path) -> None:
+    """The result is in the file, whole, and nothing else is there."""
+    body = b"0123456789" * 50_000
+    service = Scripted(t1=("running", "completed"))
+    service.write("GET t1/response", Response(200, body=body))
+    path = await connect(service).handle("t1").download(tmp_path / "result.bin")
+
+    assert [path.name] == names_in(tmp_path)
+    assert body == path.read_bytes()
+
+
+async def test_download_of_a_failed_task(connect: Connect, tmp_path: Path) -> None:
+    """A failed task has no result; no file is made."""
+    with pytest.raises(TaskFailed):
+        await handle_of(connect, "failed").download(tmp_path / "result.bin")
+
+    assert [] == names_in(tmp_path)
+
+
+async def test_download_is_bounded_by_patience(
+    connect: Connect, tmp_path: Path
+) -> None:
+    """Waiting for the task ends as it does for a result."""
+    with pytest.raises(PatienceExceeded):
+        await handle_of(connect, "running").download(tmp_path / "x", timeout=1)
+
+
+# --- cancelling --------------------------------------------------------------
+
+
+async def test_cancel_a_queued_task(connect: Connect) -> None:
+    """A queued task is removed, which is all that the service needs."""
+    service = Scripted(t1="queued")
+    task = connect(service).handle("t1")
+    waiting = asyncio.create_task(task.result())
+    await asyncio.sleep(0.5)
+    status = await task.cancel()
+
+    assert TaskState.CANCELLED is status.state
+    assert 1 == service.calls["DELETE t1"]
+    with pytest.raises(TaskCancelled):
+        await waiting
+
+
+async def test_cancel_a_running_task(connect: Connect) -> None:
+    """A running task is interrupted, and its end is waited for."""
+    service = Scripted(t1=("running", "running", "running", "failed"))
+    task = connect(service).handle("t1")
+    waiting = asyncio.create_task(task.result())
+    await asyncio.sleep(0.5)
+    status = await task.cancel()
+
+    assert (TaskState.FAILED, True) == (status.state, status.cancel_requested)
+    assert 1 == service.calls["PUT t1"]
+    with pytest.raises(TaskCancelled):
+        await waiting
+
+
+async def test_cancel_comes_too_late(connect: Connect) -> None:
+    """A task that is over is left alone; its status is returned."""
+    service = Scripted(t1="completed")
+    status = await connect(service).handle("t1").cancel()
+
+    assert TaskState.SUCCEEDED is status.state
+    assert {"GET t1"} == set(service.calls)
+
+
+async def test_cancel_without_waiting(connect: Connect) -> None:
+    """With a timeout of 0 the request is made, and that is all."""
+    status = await handle_of(connect, "running").cancel(timeout=0)
+
+    assert (False, True) == (status.done, status.cancel_requested)
+
+
+async def test_cancel_that_is_not_confirmed(connect: Connect) -> None:
+    """A service that does not end the task runs out of our patience."""
+    begun = now()
+    with pytest.raises(PatienceExceeded) as caught:
+        await handle_of(connect, "running").cancel()
+
+    assert 60.0 == round(now() - begun, 3)
+    assert caught.value.status is not None
+    assert caught.value.status.cancel_requested
+
+
+async def test_delete_removes_the_task(connect: Connect) -> None:
+    """Deleting is one request."""
+    service = Scripted()
+    await connect(service).handle("t1").delete()
+
+    assert {"DELETE t1": 1} == service.calls
+
+
+# --- as_completed ------------------------------------------------------------
+
+
+async def test_as_completed_yields_in_the_order_of_the_ends(connect: Connect) -> None:
+    """First the one that ends first, however it ends."""
+    service = Scripted(
+        slow=(*["running"] * 5, "completed"),
+        lost=Response(404),
+        failed=("running", "failed"),
+        over="completed",
+    )
+    client = connect(service)
+    over = client.handle("over")
+    await over.wait()
+    handles = [client.handle(name) for name in ("slow", "lost", "failed")]
+    ends = [handle.id async for handle in as_completed([*handles, over, over])]
+
+    assert ["over", "failed", "lost", "slow"] == ends
+    assert {"failed": TaskState.FAILED, "slow": TaskState.SUCCEEDED} == {
+        handle.id: handle.last_status.state
+        for handle in handles
+        if handle.last_status is not None
+    }
+    assert 0 == watched(over)
+    with pytest.raises(TaskLost):
+        await handles[1]
+
+
+async def test_as_completed_of_nothing(connect: Connect) -> None:
+    """No handles, no ends."""
+    assert [] == [handle async for handle in as_completed([])]
+
+
+async def test_as_completed_starts_no_task_per_handle(connect: Connect) -> None:
+    """Many handles are waited for by the watcher alone."""
+    names = [f"t{number}" for number in range(200)]
+    client = connect(Scripted(**dict.fromkeys(names, ("running", "completed"))))
+    before = asyncio.all_tasks()
+    ends = 0
+    async for _ in as_completed(map(client.handle, names)):
+        ends += 1
+        await asyncio.sleep(0.25)
+        names_of = {task.get_name() for task in asyncio.all_tasks() - before}
+
+        assert names_of <= {"asynctasks-watcher"}
+
+    assert 200 == ends
+
+
+async def test_as_completed_that_is_left_lets_go(connect: Connect) -> None:
+    """Leaving early ends the looking at the others, and leaves no listener."""
+    client = connect(Scripted(t1="completed", t2="running"))
+    other = client.handle("t2")
+    client_: Any = client
+    watch = client_.hold(other.ref, None)
+    async for _ in as_completed([client.handle("t1"), other]):
+        break
+    gc.collect()
+    await asyncio.sleep(0.1)
+
+    assert [] == watch.listeners
+    assert 1 == watched(other)
+
+    client_.release(other.ref, watch)
+
+    assert 0 == watched(other)
+
+
+async def test_as_completed_yields_once_although_the_end_is_told_twice(
+    connect: Connect,
+) -> None:
+    """A second word on how a task ended is no second end."""
+    client = connect(Scripted(t1="running", t2=("running", "running", "completed")))
+    first, second = client.handle("t1"), client.handle("t2")
+    over = TaskStatus(state=TaskState.UNKNOWN, done=True, outcome_known=False)
+    won = TaskStatus(state=TaskState.SUCCEEDED)
+    loop = asyncio.get_running_loop()
+    loop.call_later(0.5, first._see, over)
+    loop.call_later(0.5, first._see, won)
+    ends = [handle.id async for handle in as_completed([first, second])]
+
+    assert ["t1", "t2"] == ends
+    assert won == first.last_status
+
+
+# --- recurring tasks ---------------------------------------------------------
+
+
+def run_document(index: int, state: str) -> Response:
+    return answer({"id": "t1", "state": state, "groupIndex": index})
+
+
+async def test_runs_come_as_they_are_created(connect: Connect) -> None:
+    """Each run is yielded once; the iteration ends when the recurrence is over."""
+    service = Scripted(
+        t1=(
+            run_document(1, "queued"),
+            run_document(1, "running"),
+            run_document(3, "queued"),
+            run_document(3, "completed"),
+            run_document(3, "completed"),
+            Response(404),
+        )
+    )
+    recurring = connect(service).recurring("t1")
+    runs = [run.ref.run async for run in recurring.runs()]
+
+    assert [0, 1, 2, 3] == runs
+    assert ("t1", "<RecurringTask t1>") == (recurring.id, repr(recurring))
+
+
+async def test_runs_of_a_task_that_does_not_count(connect: Connect) -> None:
+    """Where the service names no index there is one run."""
+    recurring = connect(Scripted(t1="completed")).recurring("t1")
+
+    assert [0] == [run.ref.run async for run in recurring.runs()]
+
+
+async def test_recurring_task_is_found_again_by_its_token(connect: Connect) -> None:
+    """A token of the recurrence, or of a run, stands for the recurrence."""
+    client = connect(Scripted())
+    recurring = client.recurring("t1")
+    again = client.recurring(recurring.run(7).token)
+
+    assert recurring.token == again.token
+    assert isinstance(again, RecurringTask)
+
+
+async def test_stop_ends_the_recurrence(connect: Connect) -> None:
+    """Stopping removes the last run, the one that waits."""
+    service = Scripted()
+    await connect(service).recurring("t1").stop()
+
+    assert {"DELETE t1": 1} == service.calls
+
+
+async def test_result_of_an_open_outcome_tells_the_rest(connect: Connect) -> None:
+    """Where the service only says that a task is over, its result says how."""
+    task = handle_of(connect, "running")
+    over = TaskStatus(state=TaskState.UNKNOWN, done=True, outcome_known=False)
+    task._see(over)
+
+    assert {"answer": 42} == await task.result()
+    assert task.last_status is not None
+    assert TaskState.SUCCEEDED is task.last_status.state
+
+
+class Telling:
+    """Stands in for a client whose service says with the result how a task ended."""
+
+    def __init__(self, tasks: Any, error: TaskError) -> None:
+        self._tasks = tasks
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tasks, name)
+
+    async def fetch(self, ref: TaskRef, status: TaskStatus) -> Response:
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    "told",
+    [TaskStatus(state=TaskState.FAILED, message="it was empty"), None],
+    ids=["status", "nothing"],
+)
+async def test_result_may_say_that_the_task_failed(
+    connect: Connect, told: TaskStatus | None
+) -> None:
+    """A failure that only the fetch reveals is kept as the last status."""
+    over = TaskStatus(state=TaskState.UNKNOWN, done=True, outcome_known=False)
+    tasks: Any = Telling(connect(Scripted()), TaskFailed("t1", "", told))
+    task = TaskHandle(tasks, TaskRef(id="t1"), over)
+    with pytest.raises(TaskFailed):
+        await task.result()
+
+    assert (told or over) == task.last_status
+
+
+async def test_connection_that_breaks_in_a_look_is_looked_through(
+    connect: Connect,
+) -> None:
+    """A wait survives an outage of the service."""
+    outage = [ConnectionLost("the connection broke")] * 500
+    task = handle_of(connect, "running", *outage, "completed")
+
+    assert {"answer": 42} == await task
