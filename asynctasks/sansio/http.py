@@ -196,6 +196,9 @@ class Request:
     attempt_timeout: float | None = attrs.field(default=None, kw_only=True)
     """Seconds for one attempt where the call is known to be slow; else None."""
 
+    final: frozenset[int] = attrs.field(default=frozenset(), kw_only=True)
+    """Statuses that are an answer here, though elsewhere they mean: try again."""
+
     @replayable.default
     def _safe_methods_are_replayable(self) -> bool:
         return self.method in SAFE_METHODS

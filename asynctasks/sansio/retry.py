@@ -128,7 +128,8 @@ def may_repeat(request: Request, outcome: Response | AsyncTasksError) -> bool:
         return outcome.retryable and request.replayable
     if outcome.status == REFUSED_UNPROCESSED:
         return True
-    return request.replayable and outcome.status in REPEATABLE_STATUSES
+    passing = REPEATABLE_STATUSES - request.final
+    return request.replayable and outcome.status in passing
 
 
 def next_wait(
