@@ -1,0 +1,51 @@
+"""Names of files that servers suggest."""
+
+from __future__ import annotations
+
+from hypothesis import given, strategies as st
+import pytest
+
+from asynctasks.sansio.filenames import safe_filename
+
+
+@pytest.mark.parametrize(
+    ("suggested", "expected"),
+    [
+        ("result.tif", "result.tif"),
+        ("a5fc/out/S1A_IW.tif", "S1A_IW.tif"),
+        ("../../etc/passwd", "passwd"),
+        ("..\\..\\boot.ini", "boot.ini"),
+        ("%2e%2e%2fetc%2fpasswd", "passwd"),
+        ("/", "download"),
+        ("..", "download"),
+        ("", "download"),
+        (".bashrc", "bashrc"),
+        ("name.txt. ", "name.txt"),
+        ("CON", "_CON"),
+        ("lpt1.tif", "_lpt1.tif"),
+        ("a\r\nb\x00.txt", "ab.txt"),
+        ("gpj.\u202eexe", "gpj.exe"),
+        ("C:stream", "C_stream"),
+        ("Café.txt", "Café.txt"),
+        ("x" * 300 + ".tif", "x" * 196 + ".tif"),
+        ("x" * 300, "x" * 200),
+        ("é" * 150, "é" * 100),
+    ],
+)
+def test_safe_filename(suggested: str, expected: str) -> None:
+    """The last part is kept, without what could harm."""
+    found = safe_filename(suggested)
+
+    assert expected == found
+
+
+@given(st.text())
+def test_any_text(suggested: str) -> None:
+    """Whatever is suggested, the name is one visible file in the folder."""
+    found = safe_filename(suggested, "fallback")
+
+    assert "/" not in found
+    assert "\\" not in found
+    assert found.isprintable() or not found.isascii()
+    assert not found.startswith(".")
+    assert 0 < len(found.encode()) <= 200
