@@ -40,7 +40,9 @@ Every error of asynctasks.
     │   └── JournalFull
     ├── SubscriberClosed            the subscriber transport is over
     ├── ConfigError                 a profile, a key file or a setting is unusable
-    └── InvalidState                used after close, from another loop
+    ├── InvalidState                used after close, from another loop
+    │                               (also a RuntimeError)
+    └── VantiqException             what Vantiq clients raise   .code .message .params
                                     (also a RuntimeError)
 
 Errors hold facts as attributes; the text is computed from them.
@@ -50,6 +52,7 @@ All of them pickle and copy.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 
@@ -97,6 +100,7 @@ __all__ = [
     "UnexpectedContent",
     "UnsupportedOperation",
     "UntrustedUrl",
+    "VantiqException",
 ]
 
 EXCERPT = 200
@@ -647,3 +651,53 @@ class InvalidState(AsyncTasksError, RuntimeError):
 
     def __str__(self) -> str:
         return self.reason
+
+
+PLACE = re.compile(r"\{\{|\}\}|\{(\d{0,3})\}")
+"""What a message template may hold: doubled braces, and places for parameters."""
+
+
+class VantiqException(AsyncTasksError, RuntimeError):
+    """
+    Raised by a Vantiq client; the names of its facts are those of Vantiq's SDK.
+
+    Most refusals of the server are not raised but returned, in
+    :attr:`VantiqResponse.errors`. The error behind it, where there is one, is its
+    ``__cause__``.
+
+    Args:
+        code: the short text that identifies the error.
+        message: a template such as ``"No topic {0}"``.
+        params: what goes into the template.
+    """
+
+    def __init__(self, code: str, message: str, params: list[Any] | None = None) -> None:
+        self.code = code
+        self.message = message
+        self.params = [] if params is None else params
+        super().__init__(self.text)
+
+    @property
+    def text(self) -> str:
+        """
+        The message with its parameters in their places.
+
+        Not ``str.format``: braces that name no parameter stay as they are, because
+        servers quote texts with braces of their own.
+        """
+        numbers = iter(range(len(self.params)))
+
+        def fill(match: re.Match[str]) -> str:
+            if match[1] is None:
+                return match[0][0]
+            index = int(match[1]) if match[1] else next(numbers, len(self.params))
+            return str(self.params[index]) if index < len(self.params) else match[0]
+
+        return PLACE.sub(fill, self.message)
+
+    def __str__(self) -> str:
+        return f"VantiqException: code: {self.code}, message={self.text}"
+
+    def __repr__(self) -> str:
+        facts = f"code={self.code}, message={self.message}, params={self.params}"
+        return f"VantiqException({facts})"

@@ -52,6 +52,7 @@ from asynctasks.exceptions import (
     UnexpectedContent,
     UnsupportedOperation,
     UntrustedUrl,
+    VantiqException,
     excerpt,
 )
 from asynctasks.sansio.dialect import TaskState, TaskStatus
@@ -193,6 +194,14 @@ TEXTS: list[tuple[AsyncTasksError, str]] = [
     (SubscriberClosed("the server went away"), "the server went away"),
     (ConfigError("a.toml", "no such profile"), "a.toml: no such profile"),
     (InvalidState("the client is closed"), "the client is closed"),
+    (
+        VantiqException("io.vantiq.gone", "{0} of {1} is gone", ["a", 7]),
+        "VantiqException: code: io.vantiq.gone, message=a of 7 is gone",
+    ),
+    (
+        VantiqException("io.vantiq.odd", "{} '{name=foo}' {{0}} {9} {", ["a"]),
+        "VantiqException: code: io.vantiq.odd, message=a '{name=foo}' {0} {9} {",
+    ),
 ]
 
 IDS = [f"{type(error).__name__}-{n}" for n, (error, _) in enumerate(TEXTS)]
@@ -365,8 +374,9 @@ def test_remote_protocol_error_takes_its_facts_from_the_answer() -> None:
         (PatienceExceeded("t1"), TimeoutError),
         (InvalidArgument("id", "", "no"), ValueError),
         (InvalidState("closed"), RuntimeError),
+        (VantiqException("code", "message", []), RuntimeError),
     ],
-    ids=["attempt", "patience", "argument", "state"],
+    ids=["attempt", "patience", "argument", "state", "vantiq"],
 )
 def test_builtin_bases(error: AsyncTasksError, builtin: type[Exception]) -> None:
     """Who knows only the built-in errors catches ours too."""
