@@ -9,7 +9,7 @@ differ, all of their forms are understood.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 import math
 import re
@@ -354,6 +354,20 @@ class AimmsDialect(Dialect):
             raise UnsupportedOperation(operation, self.title, (f"(only {other})",))
 
     # --- resources -----------------------------------------------------------
+
+    def build_survey(self, refs: Sequence[TaskRef]) -> Query:
+        """Say which part of the list shows these: that of one app and version."""
+        query = super().build_survey(refs)
+        if not self.hosted:
+            return query
+        # A task of another app, known from its token, is not shown: it is looked
+        # at by itself.
+        return attrs.evolve(query, where={"appName": self.app or refs[0].app})
+
+    def parse_row(self, row: Mapping[str, Any]) -> tuple[TaskRef, TaskStatus]:
+        """Read a row of the list: a task, as a look at it gives it."""
+        status = parse_task(row, Response(200))
+        return TaskRef(id=row["id"], run=status.run), status
 
     def select(self, resource: str, query: Query) -> Flow[Page]:
         """

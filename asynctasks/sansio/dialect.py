@@ -43,6 +43,7 @@ __all__ = [
     "Prepared",
     "Query",
     "Reconcile",
+    "Survey",
     "TaskRef",
     "TaskState",
     "TaskStatus",
@@ -102,7 +103,12 @@ class TaskStatus:
     """Whether the task is over. A parent with running parts is not."""
 
     outcome_known: bool = True
-    """Whether ``state`` says how it ended. Some services only say *that* it did."""
+    """
+    Whether ``state`` says how it ended.
+
+    Some services only say *that* it did: then the state is UNKNOWN, ``done`` is
+    True, and fetching the result tells the rest.
+    """
 
     cancel_requested: bool = False
     """Whether a cancel was asked for. The task may still end in any way."""
@@ -116,11 +122,15 @@ class TaskStatus:
     ended_at: datetime | None = None
     """When it ended (aware, UTC)."""
 
-    queue_time: float | None = None
+    queue_time: float | None = attrs.field(default=None, eq=False)
     """Seconds in the queue, as the service reports them."""
 
-    run_time: float | None = None
-    """Seconds running, as the service reports them."""
+    run_time: float | None = attrs.field(default=None, eq=False)
+    """
+    Seconds running, as the service reports them.
+
+    That time passes is no change: two statuses that differ in this are equal.
+    """
 
     progress: float | None = None
     """Between 0 and 1, where the service reports it."""
@@ -181,6 +191,9 @@ class TaskRef:
     app_version: str | None = None
     run: int | None = None
     """The run of a recurring task; None means the last one, or the only one."""
+
+    generation: int | None = None
+    """How often the service relaunched it under the same id, where it was."""
 
     trace: str | None = None
     """The W3C trace context in which it was submitted, where there was one."""
@@ -293,6 +306,9 @@ class Query:
     where: Mapping[str, Any] = attrs.field(factory=dict)
     sort: str | None = None
     offset: int = 0
+    cursor: str | None = None
+    """Where the next page begins, for services that page by a mark of their own."""
+
     limit: int | None = None
     """Rows a page at most; None leaves it to the dialect."""
 
@@ -309,6 +325,21 @@ class Page:
     """What to ask for the page after this one; None after the last."""
 
 
+@attrs.frozen(kw_only=True)
+class Survey:
+    """What a list said of several tasks at once."""
+
+    found: Mapping[tuple[str, int | None], TaskStatus]
+    """By id and run, whatever tasks the list showed; the last run also as None."""
+
+    rows: int
+    """How many rows were read for it."""
+
+
+SURVEY_PAGE = 500
+"""Rows asked for at a time; a service that gives fewer is asked again."""
+
+
 class Dialect(ABC):
     """
     How one service words the shared conversation.
@@ -321,6 +352,9 @@ class Dialect(ABC):
 
     states: ClassVar[Mapping[str, TaskState]]
     """The service's words, in lower case."""
+
+    task_resource: ClassVar[str] = "tasks"
+    """What the service's list of tasks is called."""
 
     @property
     @abstractmethod
@@ -362,6 +396,11 @@ class Dialect(ABC):
     def build_download(self, ref: TaskRef) -> Request:
         """Build the request whose answer is the result, to be streamed."""
 
+    def find_download(self, ref: TaskRef) -> Flow[Request]:
+        """Find the request of :meth:`build_download`, where the id does not tell."""
+        yield from ()
+        return self.build_download(ref)
+
     def parse_head(self, head: Response) -> None:
         """
         Accept the head of a streamed result.
@@ -383,6 +422,43 @@ class Dialect(ABC):
     def state_of(self, word: str) -> TaskState:
         """Translate the service's word; one that is not known is UNKNOWN."""
         return self.states.get(word.lower(), TaskState.UNKNOWN)
+
+    # --- many tasks at once --------------------------------------------------
+
+    def survey(self, refs: Sequence[TaskRef], rows: int) -> Flow[Survey]:
+        """
+        Look at several tasks through the list of tasks.
+
+        Args:
+            refs: the tasks; the list is read until all of them were seen.
+            rows: how many rows may be read, or a few more: pages are read whole.
+        """
+        wanted = {(ref.id, ref.run) for ref in refs}
+        found: dict[tuple[str, int | None], TaskStatus] = {}
+        query: Query | None = self.build_survey(refs)
+        read = 0
+        while query is not None and wanted and read < rows:
+            page = yield from self.select(self.task_resource, query)
+            read += len(page.rows)
+            for row in page.rows:
+                ref, status = self.parse_row(row)
+                found[ref.id, ref.run] = status
+                last = found.get((ref.id, None))
+                if last is None or (last.run or 0) <= (ref.run or 0):
+                    found[ref.id, None] = status
+            wanted -= found.keys()
+            query = page.next
+        return Survey(found=found, rows=read)
+
+    def build_survey(self, refs: Sequence[TaskRef]) -> Query:
+        """Say which part of the list of tasks shows these."""
+        del refs
+        return Query(limit=SURVEY_PAGE)
+
+    def parse_row(self, row: Mapping[str, Any]) -> tuple[TaskRef, TaskStatus]:
+        """Read a row of the list of tasks, where the service has one."""
+        del row
+        raise UnsupportedOperation("list of tasks", self.title)
 
     # --- resources -----------------------------------------------------------
 
