@@ -12,9 +12,9 @@ import pytest
 from asynctasks.exceptions import (
     AsyncTasksError,
     AttemptTimeout,
+    Conflict,
     ConnectError,
     ConnectionLost,
-    Conflict,
     InvalidArgument,
     ProxyError,
     RateLimited,
