@@ -13,7 +13,7 @@ from pathlib import Path
 import random
 import secrets
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypedDict
+from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar
 import warnings
 
 import attrs
@@ -59,6 +59,8 @@ if TYPE_CHECKING:
 
 
 __all__ = ["ClientOptions", "TaskClient"]
+
+T = TypeVar("T")
 
 DAY = 24 * 3600.0
 
@@ -333,8 +335,12 @@ class TaskClient:
         return await self._start(prepared)
 
     async def _start(self, prepared: Prepared) -> Launched:
+        return await self._drive_once(self._dialect.launch(prepared))
+
+    async def _drive_once(self, flow: Flow[T]) -> T:
+        """Hold a conversation that starts work; tell if its answer was lost."""
         try:
-            return await self._driver.drive(self._dialect.launch(prepared))
+            return await self._driver.drive(flow)
         except AsyncTasksError as exc:
             if not outcome_unknown(exc):
                 raise
@@ -433,18 +439,22 @@ class TaskClient:
         if task is not None and service is not None:
             raise InvalidArgument("service", service, "give a task or a service")
         self._hub.lane.check()
+        handle = None if task is None else self._own(task)
 
         def wants(scope: object, ref: TaskRef) -> bool:
-            if task is not None or scope is not self._driver:
+            if handle is not None or scope is not self._driver:
                 return False
             return service is None or service == ref.service
 
         subscription = self._hub.subscriber.add(
             callback, wants=wants, queue_size=queue_size
         )
-        if task is not None:
-            handle = self._own(task)
-            self._follow(subscription, handle.ref, handle.last_status)
+        if handle is not None:
+            try:
+                self._follow(subscription, handle.ref, handle.last_status)
+            except InvalidState:
+                subscription.unsubscribe()
+                raise
         return subscription
 
     async def start_subscriber_transport(self) -> asyncio.Task[None] | None:
@@ -593,6 +603,9 @@ class TaskClient:
             saved = await self._stream(request, path)
         except NotFound as exc:
             raise ResultUnavailable(ref.id, self.token_of(ref)) from exc
+        except TaskError as exc:
+            exc.token = self.token_of(ref)
+            raise
         if not self.keeps_results:
             await self.clean_up(ref)
         return saved
