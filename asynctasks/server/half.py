@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import attrs
 
-from .tasks import Changed
+from .tasks import Changed, SimulatedTask
 from ..sansio import codec
 from ..sansio.http import Headers, Request, Response
 
 
-__all__ = ["Delayed", "Half", "refuse"]
+__all__ = ["Awaited", "Delayed", "Half", "refuse"]
 
 
 class Half(Protocol):
@@ -35,6 +35,18 @@ class Delayed(Response):
     """An answer that the shell gives after some seconds."""
 
     delay: float = attrs.field(default=0.0, kw_only=True)
+
+
+@attrs.frozen(slots=False)
+class Awaited(Response):
+    """An answer that the shell gives when a task has ended."""
+
+    task: SimulatedTask = attrs.field(kw_only=True)
+    answer: Callable[[], Response] = attrs.field(kw_only=True)
+    """Makes the answer, once the task has ended."""
+
+    limit: float = attrs.field(kw_only=True)
+    """Seconds after which the connection is cut instead."""
 
 
 def refuse(status: int, error: str, message: str) -> Response:

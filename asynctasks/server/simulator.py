@@ -10,7 +10,7 @@ The protocols are halves on top of it; it knows none of them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import heapq
 from typing import Any, TypeVar, overload
 
@@ -60,6 +60,9 @@ class Simulator:
         self.parallel = parallel
         self.startup = startup
         self.services: dict[str, Service] = {}
+        self.tables: dict[str, Sequence[Mapping[str, Any]]] = {}
+        """Rows by the name of their table, for services that run over data."""
+
         self.faults = Faults()
         self.submissions: Counter[Submitted] = Counter()
         """How often each (service, bytes) was submitted: the truth, for tests."""
@@ -245,7 +248,10 @@ class Simulator:
             return
         task.running_at = now
         self._change(task, State.RUNNING, now)
-        self._said.append(Start(task, self.services[task.service], task.order.payload))
+        service = self.services[task.service]
+        if task.order.wrap is not None:
+            service = task.order.wrap(service)
+        self._said.append(Start(task, service, task.order.payload))
         if task.run is not None and task.order.interval is not None:
             due = (task.due or task.created_at) + task.order.interval
             self._create(task.id, task.order, now, task.run + 1, due)

@@ -114,6 +114,9 @@ class Order:
     interval: float | None = None
     """Seconds between the runs of a recurring task."""
 
+    wrap: Callable[[Service], Service] | None = attrs.field(default=None, repr=False)
+    """Makes what is run of the service; None runs it as it is."""
+
 
 @attrs.frozen
 class Submitted:

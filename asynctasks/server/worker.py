@@ -17,7 +17,7 @@ from typing import Any
 import attrs
 
 from .faults import Fault
-from .half import Delayed, Half, refuse
+from .half import Awaited, Delayed, Half, refuse
 from .runs import Run
 from .simulator import Simulator
 from .tasks import Action, Changed, SimulatedTask, Start, Stop
@@ -62,6 +62,7 @@ class Worker:
         self._runs: dict[int, Run] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._sending: dict[str, asyncio.Task[None]] = {}
+        self._ends: dict[int, list[asyncio.Future[None]]] = {}
         self._closed = False
 
     def now(self) -> float:
@@ -87,6 +88,8 @@ class Worker:
             raise ConnectionLost("the connection broke", request.redacted())
         response = fault.response or self._answer(request)
         self.advance()
+        if isinstance(response, Awaited):
+            response = await self._ended(response, request)
         await self._wait(response, fault)
         if fault.drop == "answer":
             raise ConnectionLost("the connection broke", request.redacted())
@@ -114,6 +117,8 @@ class Worker:
             run.end()
         for sending in self._sending.values():
             sending.cancel()
+        for waiting in self._ends.values():
+            wake(waiting)
         left = [*self._running, *self._sending.values()]
         await asyncio.gather(*left, return_exceptions=True)
         if self._threads is not None:
@@ -131,6 +136,25 @@ class Worker:
             if response is not None:
                 return response
         return refuse(404, "NotFound", f"nothing is served at {request.path}")
+
+    async def _ended(self, response: Awaited, request: Request) -> Response:
+        """Wait for the end of a task and answer; or cut the connection."""
+        end = asyncio.get_running_loop().create_future()
+        waiting = self._ends.setdefault(response.task.number, [])
+        waiting.append(end)
+        try:
+            async with asyncio.timeout(response.limit):
+                await end
+        except TimeoutError:
+            reason = f"the server cut the connection after {response.limit:g} s"
+            raise ConnectionLost(reason, request.redacted()) from None
+        finally:
+            waiting.remove(end)
+            if not waiting:
+                self._ends.pop(response.task.number, None)
+        if self._closed:
+            raise ConnectionLost("the server was closed", request.redacted())
+        return response.answer()
 
     async def _wait(self, response: Response, fault: Fault) -> None:
         delay = response.delay if isinstance(response, Delayed) else 0.0
@@ -180,6 +204,8 @@ class Worker:
             run.interrupt(stop.interrupt)
 
     def _notify(self, change: Changed) -> None:
+        if change.state.ended:
+            wake(self._ends.get(change.task.number, ()))
         if self._send is None:
             return
         notices = [notice for half in self._halves for notice in half.notices(change)]
@@ -217,6 +243,13 @@ class Worker:
         if due is not None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(max(0.0, due - self.now()), self.advance)
+
+
+def wake(waiting: Iterable[asyncio.Future[None]]) -> None:
+    """Let go on who waits for the end of a task."""
+    for end in waiting:
+        if not end.done():
+            end.set_result(None)
 
 
 async def read_body(body: Body) -> bytes:
