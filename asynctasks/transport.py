@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -47,7 +47,21 @@ from .sansio.http import (
 )
 
 
-__all__ = ["AiohttpTransport", "Download", "Transport", "body_chunks"]
+__all__ = [
+    "AiohttpTransport",
+    "Download",
+    "Transport",
+    "WebSocketStream",
+    "body_chunks",
+]
+
+SOCKET_OPTIONS = frozenset(
+    {"auth", "proxy", "proxy_auth", "proxy_headers", "server_hostname", "ssl"}
+)
+"""Options of a request that concern the connection, and so a WebSocket too."""
+
+SAY_GOODBYE = aiohttp.ClientWSTimeout(ws_close=2.0)
+"""How long the other side of a WebSocket has to answer a close."""
 
 SLOWEST = 100
 """Bytes a second of a download at least, on the average of its idle time."""
@@ -88,6 +102,9 @@ class Transport(ABC):
                 request may have reached the service.
             ResponseTooLarge: the body is larger than *max_bytes*. A refusal
                 (>= 400) is cut off at 64 KiB instead.
+
+        The body of a 2xx answer to a request that says ``streamed`` is left in
+        ``Response.reader``; *timeout* then bounds the head, and each wait for more.
         """
 
     @abstractmethod
@@ -137,6 +154,12 @@ class AiohttpTransport(Transport):
             off.
         proxy: the URL of an HTTP proxy; the environment is not asked.
         connect_timeout: seconds until a connection stands.
+        base_url: an origin; what goes there is asked of the session by its path
+            alone, so that tools that replace sessions see what they expect.
+        trust_env: take proxies and netrc credentials from the environment after
+            all. It makes each request much dearer.
+        options: keyword arguments of aiohttp for every request; those that concern
+            the connection (``ssl``, ``proxy``, ...) are for WebSockets as well.
     """
 
     def __init__(
@@ -146,13 +169,19 @@ class AiohttpTransport(Transport):
         ssl_context: ssl.SSLContext | None = None,
         proxy: str | None = None,
         connect_timeout: float = 10.0,
+        base_url: str | None = None,
+        trust_env: bool = False,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         self._session = session
         self._owned = session is None
         self._closed = False
         self._connect_timeout = connect_timeout
         # What a refusal means is the dialect's to say, whatever the session says.
+        self._base_url = base_url
+        self._trust_env = trust_env
         self._options: dict[str, Any] = {
+            **(options or {}),
             "allow_redirects": False,
             "raise_for_status": False,
         }
@@ -165,6 +194,8 @@ class AiohttpTransport(Transport):
         self, request: Request, *, timeout: float, max_bytes: int
     ) -> Response:
         """Make one attempt; see :meth:`Transport.send`."""
+        if request.streamed:
+            return await self._send_streamed(request, timeout)
         connect = self._connect_within(timeout)
         limits = aiohttp.ClientTimeout(total=timeout, sock_connect=connect)
         sending = _Sending(request)
@@ -179,6 +210,18 @@ class AiohttpTransport(Transport):
         # Raised here, not above: aiohttp's error, which may show credentials, must
         # not even be the context of ours.
         raise error from cause
+
+    async def _send_streamed(self, request: Request, timeout: float) -> Response:
+        """Send the request and leave the body of a success to its reader."""
+        limits = aiohttp.ClientTimeout(
+            total=None, sock_connect=self._connect_within(timeout), sock_read=timeout
+        )
+        answer, head = await self._head(request, limits, timeout)
+        if head.status >= 300:  # noqa: PLR2004 - no success
+            answer.close()
+            return head
+        # Until its end is read, the stream keeps the answer and its connection.
+        return attrs.evolve(head, reader=answer.content)
 
     @asynccontextmanager
     async def open(
@@ -216,6 +259,49 @@ class AiohttpTransport(Transport):
                 error, cause = translate(exc, request, timeout, connect)
         raise error from cause
 
+    async def connect(
+        self, request: Request, *, timeout: float, heartbeat: float, max_bytes: int
+    ) -> WebSocketStream:
+        """
+        Open a WebSocket.
+
+        Args:
+            request: a GET of an absolute http or https URL.
+            timeout: seconds until it is open.
+            heartbeat: seconds of silence after which the other side is pinged; it
+                has half of that to answer.
+            max_bytes: of one message.
+
+        Raises:
+            TransportError: no connection could be made.
+            RemoteProtocolError: the server opens no WebSocket there, or sends the
+                client elsewhere.
+        """
+        options = {k: v for k, v in self._options.items() if k in SOCKET_OPTIONS}
+        try:
+            async with asyncio.timeout(timeout):
+                socket = await self._running_session().ws_connect(
+                    self._target(request),
+                    headers=dict(request.headers),
+                    timeout=SAY_GOODBYE,
+                    heartbeat=heartbeat,
+                    max_msg_size=max_bytes,
+                    decode_text=False,
+                    **options,
+                )
+            # It followed redirects; what is said there is meant for one origin.
+            history = socket._response.history  # noqa: SLF001 - nothing else tells
+            if not history:
+                return WebSocketStream(socket, request.redacted())
+            await socket.close()
+            error: Exception = _no_websocket(request, history[0].status)
+            cause: BaseException | None = None
+        except aiohttp.WSServerHandshakeError as exc:
+            error, cause = _no_websocket(request, exc.status), None
+        except (aiohttp.ClientError, OSError, ValueError) as exc:
+            error, cause = translate(exc, request, timeout, self._connect_timeout)
+        raise error from cause
+
     async def aclose(self) -> None:
         """Close the session if it is ours."""
         self._closed = True
@@ -226,25 +312,36 @@ class AiohttpTransport(Transport):
         # Before the attempt's own end, so that it is known that nothing was sent.
         return min(self._connect_timeout, 0.9 * timeout)
 
-    def _request(
-        self, sending: _Sending, limits: aiohttp.ClientTimeout
-    ) -> aiohttp.client._RequestContextManager:
+    def _running_session(self) -> aiohttp.ClientSession:
         if self._closed:
             raise InvalidState("the transport is closed")
         if self._session is None:
             self._session = aiohttp.ClientSession(
+                self._base_url,
                 # How many requests run at once is the driver's decision.
                 connector=aiohttp.TCPConnector(limit=0),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
+                trust_env=self._trust_env,
             )
         if self._session.closed:
             raise InvalidState("the session that was given is closed")
+        return self._session
+
+    def _target(self, request: Request) -> yarl.URL:
+        url = request.url
+        if self._base_url is not None and url.startswith(f"{self._base_url}/"):
+            url = url[len(self._base_url) :]
+        return yarl.URL(url, encoded=True)
+
+    def _request(
+        self, sending: _Sending, limits: aiohttp.ClientTimeout
+    ) -> aiohttp.client._RequestContextManager:
+        session = self._running_session()
         request = sending.request
         skipped = () if "Content-Type" in request.headers else ("Content-Type",)
-        return self._session.request(
+        return session.request(
             request.method,
-            yarl.URL(request.url, encoded=True),
+            self._target(request),
             headers=sending.headers(),
             skip_auto_headers=skipped,
             data=sending.data(),
@@ -354,6 +451,50 @@ class _Pace:
         self._start = self._clock()
 
 
+class WebSocketStream:
+    """An open WebSocket: texts go out, texts and bytes come in."""
+
+    def __init__(
+        self, socket: aiohttp.ClientWebSocketResponse[bool], asked: Request
+    ) -> None:
+        self._socket = socket
+        self._asked = asked
+
+    async def send(self, text: str) -> None:
+        """
+        Send a text.
+
+        Raises:
+            ConnectionLost: it is not open any more.
+        """
+        try:
+            await self._socket.send_str(text)
+        except (aiohttp.ClientError, OSError) as exc:
+            reason = _reason("the WebSocket broke", exc)
+            raise ConnectionLost(reason, self._asked) from exc
+
+    async def receive(self) -> bytes:
+        """
+        Wait for the next message; a text comes as its bytes.
+
+        Raises:
+            ConnectionLost: there will be none: either side closed it, or it is dead.
+        """
+        message = await self._socket.receive()
+        kind = message.type
+        if kind is aiohttp.WSMsgType.BINARY or kind is aiohttp.WSMsgType.TEXT:
+            data: bytes = message.data
+            return data
+        failure = self._socket.exception() or message.data
+        said = f": {failure}" if isinstance(failure, Exception) else ""
+        reason = f"the WebSocket was closed ({self._socket.close_code}){said}"
+        raise ConnectionLost(reason, self._asked)
+
+    async def aclose(self) -> None:
+        """Close it; may be called twice, and while somebody waits to receive."""
+        await self._socket.close()
+
+
 async def body_chunks(body: Body) -> AsyncIterator[bytes]:
     """Produce the bytes of a body, piece by piece."""
     if isinstance(body, bytes):
@@ -377,6 +518,13 @@ def _response(
         )
     now = asyncio.get_running_loop().time()
     return Response(answer.status, Headers(answer.headers), body, at=now)
+
+
+def _no_websocket(request: Request, status: int) -> RemoteProtocolError:
+    found = f"status {status}"
+    return RemoteProtocolError(
+        "a WebSocket", Response(status), found, request.redacted()
+    )
 
 
 def _proxy_url(proxy: str) -> yarl.URL:

@@ -196,6 +196,9 @@ class Request:
     attempt_timeout: float | None = attrs.field(default=None, kw_only=True)
     """Seconds for one attempt where the call is known to be slow; else None."""
 
+    streamed: bool = attrs.field(default=False, kw_only=True)
+    """Whether the body of a 2xx answer is left for the caller to read."""
+
     final: frozenset[int] = attrs.field(default=frozenset(), kw_only=True)
     """Statuses that are an answer here, though elsewhere they mean: try again."""
 
@@ -240,6 +243,9 @@ class Response:
 
     attempts: int = attrs.field(default=1, kw_only=True, eq=False)
     """How many attempts it took."""
+
+    reader: Any = attrs.field(default=None, kw_only=True, eq=False, repr=False)
+    """The body, still to be read, of an answer to a streamed request; else None."""
 
     @property
     def media_type(self) -> str:
