@@ -61,8 +61,8 @@ def submit(call: Call, rules: Rules) -> Response:
         # The cloud strips the parameters of a submit.
         query={} if call.flavour.cloud else call.query,
         labels=labels_of(call, rules),
-        not_before=schedule["not_before"],
-        interval=schedule["interval"],
+        not_before=schedule.get("not_before"),
+        interval=schedule.get("interval"),
     )
     task = call.simulator.submit(order, call.now)
     return call.answer(call.describe(task))
