@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
+    aclosing,
     asynccontextmanager,
 )
+import inspect
+import io
 import ssl
 from types import TracebackType
 from typing import Any, Self
@@ -62,6 +65,9 @@ SOCKET_OPTIONS = frozenset(
 
 SAY_GOODBYE = aiohttp.ClientWSTimeout(ws_close=2.0)
 """How long the other side of a WebSocket has to answer a close."""
+
+LARGE = 1024 * 1024
+"""Bytes that are handed over whole at most."""
 
 SLOWEST = 100
 """Bytes a second of a download at least, on the average of its idle time."""
@@ -177,9 +183,9 @@ class AiohttpTransport(Transport):
         self._owned = session is None
         self._closed = False
         self._connect_timeout = connect_timeout
-        # What a refusal means is the dialect's to say, whatever the session says.
         self._base_url = base_url
         self._trust_env = trust_env
+        # What a refusal means is the dialect's to say, whatever the session says.
         self._options: dict[str, Any] = {
             **(options or {}),
             "allow_redirects": False,
@@ -200,7 +206,7 @@ class AiohttpTransport(Transport):
         limits = aiohttp.ClientTimeout(total=timeout, sock_connect=connect)
         sending = _Sending(request)
         try:
-            async with self._request(sending, limits) as answer:
+            async with sending, self._request(sending, limits) as answer:
                 body = await self._read(answer, max_bytes, request)
                 return _response(answer, body, request)
         except (aiohttp.ClientError, OSError, ValueError) as exc:
@@ -243,7 +249,7 @@ class AiohttpTransport(Transport):
         """Send the request; return the open answer, and its head as ours."""
         sending = _Sending(request)
         try:
-            async with asyncio.timeout(timeout), AsyncExitStack() as stack:
+            async with asyncio.timeout(timeout), sending, AsyncExitStack() as stack:
                 answer = await self._request(sending, limits)
                 stack.callback(answer.close)
                 body = b""
@@ -395,6 +401,7 @@ class _Sending:
     def __init__(self, request: Request) -> None:
         self.request = request
         self.failure: Exception | None = None
+        self._pieces: AsyncGenerator[bytes] | None = None
 
     def headers(self) -> dict[str, str]:
         """Return the headers; with the length of a streamed body where known."""
@@ -405,15 +412,29 @@ class _Sending:
             headers["Content-Length"] = str(length)
         return headers
 
-    def data(self) -> bytes | AsyncIterator[bytes] | None:
+    def data(self) -> bytes | io.BytesIO | AsyncIterator[bytes] | None:
         """Return the body as aiohttp takes it."""
         body = self.request.body
-        return (body or None) if isinstance(body, bytes) else self._chunks()
+        if isinstance(body, bytes):
+            # What is large is written in pieces, so that the loop can go on.
+            return io.BytesIO(body) if len(body) > LARGE else body or None
+        self._pieces = self._chunks()
+        return self._pieces
 
-    async def _chunks(self) -> AsyncIterator[bytes]:
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        # aiohttp does not ask for an end that the length has told already; while it
+        # still reads, it has been cancelled, which closes the body too.
+        if inspect.isasyncgen(self._pieces) and not self._pieces.ag_running:
+            await self._pieces.aclose()
+
+    async def _chunks(self) -> AsyncGenerator[bytes]:
         try:
-            async for chunk in body_chunks(self.request.body):
-                yield chunk
+            async with aclosing(body_chunks(self.request.body)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
         except Exception as exc:
             # To aiohttp it is a broken connection; the caller must see his own error.
             self.failure = exc
@@ -495,17 +516,18 @@ class WebSocketStream:
         await self._socket.close()
 
 
-async def body_chunks(body: Body) -> AsyncIterator[bytes]:
+async def body_chunks(body: Body) -> AsyncGenerator[bytes]:
     """Produce the bytes of a body, piece by piece."""
-    if isinstance(body, bytes):
-        yield body
-    elif isinstance(body, JoinedBody):
-        for piece in body.pieces:
-            async for chunk in body_chunks(piece):
+    for piece in body.pieces if isinstance(body, JoinedBody) else (body,):
+        if isinstance(piece, bytes):
+            yield piece
+            continue
+        async with AsyncExitStack() as stack:
+            chunks = piece.open()
+            if isinstance(chunks, AsyncGenerator):
+                await stack.enter_async_context(aclosing(chunks))
+            async for chunk in chunks:
                 yield chunk
-    else:
-        async for chunk in body.open():
-            yield chunk
 
 
 def _response(
@@ -528,10 +550,13 @@ def _no_websocket(request: Request, status: int) -> RemoteProtocolError:
 
 
 def _proxy_url(proxy: str) -> yarl.URL:
-    url = yarl.URL(proxy)
+    try:
+        url = yarl.URL(proxy)
+    except (TypeError, ValueError):
+        url = yarl.URL()
     if url.scheme not in {"http", "https"} or not url.host:
-        shown = str(url.with_user(None)) if url.host else proxy
-        raise InvalidArgument("proxy", shown, "must be a URL such as http://host:3128")
+        # What was given may hold a password anywhere.
+        raise InvalidArgument("proxy", "…", "must be a URL such as http://host:3128")
     return url
 
 
@@ -635,7 +660,7 @@ TRANSLATIONS: tuple[tuple[Any, Any], ...] = (
     (aiohttp.ClientConnectorError, _connect),
     (aiohttp.ConnectionTimeoutError, _connect_timeout),
     (TimeoutError, _attempt_timeout),
-    (aiohttp.InvalidURL, _url),
+    ((aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError), _url),
     (aiohttp.ClientResponseError, _garbage),
     (aiohttp.ServerDisconnectedError, _lost),
     (aiohttp.ClientPayloadError, _cut_off),
