@@ -226,10 +226,10 @@ class OmlDialect(Dialect):
 
     def poll(self, ref: TaskRef) -> Flow[TaskStatus]:
         """Look once; a job that is over does not say how it went."""
-        url = self._job(ref)
-        response = yield Request("GET", url, JSON, final=NO_SUCH_JOB)
+        request = Request("GET", self._job(ref), JSON, final=NO_SUCH_JOB)
+        response = yield request
         if response.status == 500:  # noqa: PLR2004
-            return (yield from self._look_into(ref, response))
+            return (yield from self._look_into(ref, request, response))
         if expect(response, 202, 302).status == 202:  # noqa: PLR2004
             return parse_status(response)
         # 302 means finished, and the result tells how. It is not followed: the
@@ -237,10 +237,12 @@ class OmlDialect(Dialect):
         # another path. It is only looked at, to find out a foreign one.
         for name in ("Content-Location", "Location"):
             if name in response.headers:
-                check_home(self.place.origin + url, response.headers[name])
+                check_home(self.place.origin + request.url, response.headers[name])
         return OVER
 
-    def _look_into(self, ref: TaskRef, response: Response) -> Flow[TaskStatus]:
+    def _look_into(
+        self, ref: TaskRef, request: Request, response: Response
+    ) -> Flow[TaskStatus]:
         """Find out what is behind a 500: no such job, a failed one, or trouble."""
         words = parse_failure(response)
         if self.version == "v1":
@@ -250,7 +252,8 @@ class OmlDialect(Dialect):
             raise refusal(response)
         row = yield from self._find(ref.id)
         if row is None:
-            raise NotFound(response.redacted(), words or "no such job")
+            asked = request.redacted()  # the list was asked since
+            raise NotFound(response.redacted(), words or "no such job", asked)
         if str(row.get("status", "")).lower() == FINISHED:
             return OVER
         raise refusal(response)
@@ -303,10 +306,12 @@ class OmlDialect(Dialect):
 
     def delete(self, ref: TaskRef) -> Flow[None]:
         """Remove a job and its result (v2: any; v1: only while it runs)."""
-        response = yield self._build_delete(ref)
+        request = self._build_delete(ref)
+        response = yield request
         unclear = response.status == 500 and self.version == "v2"  # noqa: PLR2004
         if unclear and (yield from self._find(ref.id)) is None:
-            raise NotFound(response.redacted(), parse_failure(response) or "")
+            words = parse_failure(response) or "no such job"
+            raise NotFound(response.redacted(), words, request.redacted())
         expect(response, 200, 202, 302)
 
     def _build_delete(self, ref: TaskRef) -> Request:
