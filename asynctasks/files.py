@@ -160,18 +160,25 @@ def _part(name: str, given: FileContent) -> Part:
     return Part(name, body, filename, kind or default)
 
 
-async def save(chunks: AsyncIterator[bytes], path: os.PathLike[str]) -> Path:
+async def save(
+    chunks: AsyncIterator[bytes], path: os.PathLike[str], *, replace: bool = True
+) -> Path:
     """
     Write a stream to a file that is there whole or not at all.
 
-    It is written beside its place under a temporary name, then renamed; an existing
-    file is replaced. The folder must exist.
+    It is written beside its place under a temporary name, then renamed. The folder
+    must exist.
+
+    Args:
+        chunks: the content.
+        path: of the file.
+        replace: an existing file; without it, one is left as it is and refused.
 
     Raises:
         InvalidArgument: the file cannot be written there.
     """
     target = Path(path)
-    part = _Part(target)
+    part = _Part(target, replace=replace)
     try:
         await _in_thread(part.create)
         async for piece in chunks:
@@ -192,8 +199,9 @@ class _DiskError(Exception):
 class _Part:
     """The file under its temporary name."""
 
-    def __init__(self, target: Path) -> None:
+    def __init__(self, target: Path, *, replace: bool) -> None:
         self._target = target
+        self._replace = replace
         self._path = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
         self._made = contextlib.ExitStack()
         self._stream: BinaryIO
@@ -213,7 +221,11 @@ class _Part:
         self._stream.flush()
         os.fsync(self._stream.fileno())
         self._stream.close()
-        self._path.replace(self._target)
+        if self._replace:
+            self._path.replace(self._target)
+        else:
+            # A rename would replace; a second name for the same file does not.
+            self._target.hardlink_to(self._path)
 
     def discard(self) -> None:
         """Remove what is not finished."""

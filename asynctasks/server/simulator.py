@@ -63,6 +63,9 @@ class Simulator:
         self.tables: dict[str, Sequence[Mapping[str, Any]]] = {}
         """Rows by the name of their table, for services that run over data."""
 
+        self.quotas: dict[str, int] = {}
+        """How many tasks of a realm are under way at the same time at most."""
+
         self.faults = Faults()
         self.submissions: Counter[Submitted] = Counter()
         """How often each (service, bytes) was submitted: the truth, for tests."""
@@ -73,6 +76,7 @@ class Simulator:
         self._runs: dict[tuple[str, str], list[SimulatedTask]] = {}
         self._later: list[tuple[float, int]] = []
         self._ready: list[int] = []
+        self._held: dict[str, list[int]] = {}
         self._starting: list[tuple[float, int]] = []
         self._active: dict[int, SimulatedTask] = {}
         self._said: list[Action] = []
@@ -200,7 +204,8 @@ class Simulator:
 
     def finished(self, task: SimulatedTask, outcome: Outcome, now: float) -> None:
         """Note how a run ended; a task that is gone meanwhile is let go."""
-        self._active.pop(task.number, None)
+        if self._active.pop(task.number, None) is not None:
+            self._make_room(task.order.realm)
         if task.number not in self._tasks or task.state.ended:
             return
         task.outcome = outcome
@@ -237,10 +242,30 @@ class Simulator:
     def _assign(self, number: int, now: float) -> None:
         if not self._is_waiting(number):
             return
-        task = self._active[number] = self._tasks[number]
+        task = self._tasks[number]
+        if self._is_full(task.order.realm):
+            heapq.heappush(self._held.setdefault(task.order.realm, []), number)
+            return
+        self._active[number] = task
         task.assigned_at = now
         self._change(task, State.ASSIGNED, now)
         heapq.heappush(self._starting, (now + self.startup, number))
+
+    def _is_full(self, realm: str) -> bool:
+        quota = self.quotas.get(realm)
+        if quota is None:
+            return False
+        active = [t for t in self._active.values() if t.order.realm == realm]
+        return len(active) >= quota
+
+    def _make_room(self, realm: str) -> None:
+        """Let the next task go on that its realm's quota held back."""
+        held = self._held.get(realm, [])
+        while held:
+            number = heapq.heappop(held)
+            if self._is_waiting(number):
+                heapq.heappush(self._ready, number)
+                return
 
     def _start(self, number: int, now: float) -> None:
         task = self._active.get(number)
@@ -258,6 +283,7 @@ class Simulator:
 
     def _abandon(self, task: SimulatedTask) -> None:
         del self._active[task.number]
+        self._make_room(task.order.realm)
         task.interrupt = Interrupt.EXECUTION
         if task.running_at is not None:
             self._said.append(Stop(task, Interrupt.EXECUTION))
