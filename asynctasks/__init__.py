@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from .client import TaskClient as TaskClient
     from .config import Profile as Profile
     from .config import configure_logging as configure_logging
+    from .desp import DespClient as DespClient
+    from .desp import DespResources as DespResources
+    from .desp import DespSubmit as DespSubmit
     from .exceptions import AsyncTasksError as AsyncTasksError
     from .exceptions import AttemptTimeout as AttemptTimeout
     from .exceptions import AuthenticationFailed as AuthenticationFailed
@@ -66,10 +69,14 @@ if TYPE_CHECKING:
     from .resources import Rows as Rows
     from .sansio.auth import Auth as Auth
     from .sansio.auth import NoAuth as NoAuth
+    from .sansio.auth import OAuth2Password as OAuth2Password
     from .sansio.auth import Secret as Secret
     from .sansio.auth import api_key as api_key
     from .sansio.auth import basic as basic
     from .sansio.auth import bearer as bearer
+    from .sansio.desp_jobs import CostEstimate as CostEstimate
+    from .sansio.desp_jobs import LogLine as LogLine
+    from .sansio.desp_jobs import OutputFile as OutputFile
     from .sansio.dialect import Capabilities as Capabilities
     from .sansio.dialect import Dialect as Dialect
     from .sansio.dialect import TaskRef as TaskRef
@@ -89,6 +96,7 @@ _MODULES = {
     ".aimms": ("AimmsClient", "read_api_key"),
     ".client": ("ClientOptions", "TaskClient"),
     ".config": ("Profile", "configure_logging"),
+    ".desp": ("DespClient", "DespResources", "DespSubmit"),
     ".exceptions": (
         "AsyncTasksError",
         "AttemptTimeout",
@@ -131,7 +139,16 @@ _MODULES = {
     ),
     ".handle": ("RecurringTask", "TaskHandle", "as_completed"),
     ".resources": ("Row", "Rows"),
-    ".sansio.auth": ("Auth", "NoAuth", "Secret", "api_key", "basic", "bearer"),
+    ".sansio.auth": (
+        "Auth",
+        "NoAuth",
+        "OAuth2Password",
+        "Secret",
+        "api_key",
+        "basic",
+        "bearer",
+    ),
+    ".sansio.desp_jobs": ("CostEstimate", "LogLine", "OutputFile"),
     ".sansio.dialect": (
         "Capabilities",
         "Dialect",
@@ -163,6 +180,10 @@ __all__ = [
     "Conflict",
     "ConnectError",
     "ConnectionLost",
+    "CostEstimate",
+    "DespClient",
+    "DespResources",
+    "DespSubmit",
     "Dialect",
     "Event",
     "EventKind",
@@ -174,8 +195,11 @@ __all__ = [
     "JournalLocked",
     "LocalProtocolError",
     "LocalServer",
+    "LogLine",
     "NoAuth",
     "NotFound",
+    "OAuth2Password",
+    "OutputFile",
     "PatienceExceeded",
     "PermissionDenied",
     "PollPolicy",
