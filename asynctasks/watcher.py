@@ -46,6 +46,14 @@ Half of what the driver lets through, so that a submit does not queue behind the
 looks at thousands of tasks that are due together.
 """
 
+EARLY = 0.001
+"""
+Seconds that a look may be early.
+
+Timers fire a moment before their time, when the clock of the loop is coarse; under
+a virtual clock the rest of the time would never pass.
+"""
+
 
 class Watch:
     """
@@ -233,7 +241,8 @@ class Watcher:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while self._watches:
-            self._due.update(dict.fromkeys(self._schedule.pop_due(loop.time())))
+            due = self._schedule.pop_due(loop.time() + EARLY)
+            self._due.update(dict.fromkeys(due))
             while self._due and len(self._looking) < LOOKS_AT_ONCE:
                 key = next(iter(self._due))
                 del self._due[key]

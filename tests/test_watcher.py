@@ -156,6 +156,16 @@ async def test_waits_grow_and_are_jittered() -> None:
     ] == waits
 
 
+async def test_timers_that_fire_early_do_not_stop_the_clock() -> None:
+    """Waits of odd lengths end although the virtual clock is coarser than they are."""
+    policy = PollPolicy(wait_initial=0.1, wait_max=5.0, wait_jitter=0.9)
+    watcher = Watcher(policy=policy, logger=LOGGER, dice=random.Random(3))
+    look = Looker(*[RUNNING] * 3000, DONE)
+    await end_of(hold(watcher, look))
+
+    assert 3001 == len(look.at)
+
+
 async def test_older_news_do_no_harm(watcher: Watcher) -> None:
     """A late answer does not bring a task back that is over."""
     watch = hold(watcher, Looker(DONE))
