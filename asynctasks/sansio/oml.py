@@ -81,10 +81,10 @@ NO_CONTENT = UnsupportedOperation(
     "content or files of a submit", "OML", ("inputs= (a mapping)",)
 )
 
-PLACE = re.compile(
-    r"(?P<prefix>.*?)"
-    r"(?:/(?:oml|omlusers)(?P<tenant>/tenants/[^/]+/databases/[^/]+)?(?:/api(?:/.*)?)?)?"
+CONSOLE = re.compile(
+    r"/(?:oml|omlusers)(/tenants/[^/]+/databases/[^/]+)?(?:/api(?:/.*)?)?$"
 )
+"""The end of a URL that the console, or the API, shows."""
 
 
 @attrs.frozen(kw_only=True)
@@ -111,11 +111,9 @@ def parse_place(url: str) -> OmlPlace:
         InvalidArgument: it is no usable URL.
     """
     origin, path = split_base(url)
-    match = PLACE.fullmatch(path)
-    if match is None:
-        remedy = "give the URL that the console shows, ending in /oml/ or /omlusers/"
-        raise InvalidArgument("url", url, remedy)
-    prefix, tenant = match["prefix"], match["tenant"] or ""
+    match = CONSOLE.search(path)
+    prefix = path if match is None else path[: match.start()]
+    tenant = "" if match is None else match[1] or ""
     return OmlPlace(
         origin=origin,
         scripts=f"{prefix}/oml{tenant}/api/py-scripts",
@@ -430,7 +428,7 @@ def check_home(base: str, raw: str) -> str:
     known = set()
     if ours.scheme == "https":
         known = {origin_of(f"http://{name}") for name in (ours.netloc, _host(ours))}
-    return urlsplit(resolve_server_url(base, raw, known)).path
+    return urlsplit(resolve_server_url(base, raw.strip(), known)).path
 
 
 def _host(url: SplitResult) -> str:
@@ -452,12 +450,12 @@ def parse_job_id(response: Response, base: str) -> str:
         RemoteProtocolError: there is no usable id.
         UntrustedUrl: the URL is of another origin.
     """
-    raw = response.headers.get("Location", "").strip()
+    raw = response.headers.get("Location", "")
     parts = [part.partition(";")[0] for part in check_home(base, raw).split("/")]
     kept = [part for part in parts if part]
     if kept and kept[-1] == "result":
         kept.pop()
-    job_id = unquote(kept[-1]) if raw and kept else ""
+    job_id = unquote(kept[-1]) if raw.strip() and kept else ""
     if not JOB_ID.fullmatch(job_id) or job_id in {"jobs", "v1", "v2"}:
         expected = "a Location that ends with a job's id"
         raise RemoteProtocolError(expected, response.redacted(), repr(raw[:200]))
