@@ -8,7 +8,6 @@ notebooks of oracle-samples/oracle-db-examples, and dbt-oracle for failures.
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 from typing import Any
 
@@ -118,7 +117,13 @@ def decode_images(result: Any) -> list[Image]:
     rows = result if isinstance(result, list) else [result]
     try:
         return [_image(number, row) for number, row in enumerate(rows, 1)]
-    except (KeyError, TypeError, binascii.Error, ResponseDecodeError) as exc:
+    except (
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+        ResponseDecodeError,
+    ) as exc:
         remedy = "is no result of a call with graphics=True"
         raise InvalidArgument("result", type(result).__name__, remedy) from exc
 
