@@ -48,6 +48,23 @@ def pytest_configure() -> None:
     asyncio.set_event_loop(None)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the conformance tests be pointed at another server."""
+    parser.addoption(
+        "--asynctasks",
+        default="both",
+        metavar="WHERE",
+        help="where the conformance tests run: memory, local, both (default), or the "
+        "URL of a running `asynctasks serve`",
+    )
+
+
+def pytest_collection_finish() -> None:
+    """Keep what is loaded by now out of the collections after each test."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Let looptime run the clock of the tests marked so, and of no others."""
     if item.get_closest_marker("virtual_time"):
