@@ -18,7 +18,7 @@ HOST = "https://qtraya2braestch-omldb.adb.us-sanjose-1.oraclecloudapps.com"
 UUID = "3887d8a2-9b91-448c-940e-542b39205049"
 
 V2_ID = (
-    "OML-EBPY-54b9da97-27a1-4b2e-a8d5-9d2f9a4bc2c8-1b9aa8e4-LOW-1767735607825"
+    "OML-EBPY-54b9da97-27a1-4b2e-a8d5-9d2f9a4bc2c8-28fc85fd-LOW-1767735607825"
     "_2026-01-06-09-40-07"
 )
 

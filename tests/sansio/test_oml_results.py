@@ -99,6 +99,8 @@ def test_words_of_a_failure(response: Response, words: str | None) -> None:
 
 # --- images ------------------------------------------------------------------
 
+NO_DATA = {"IMAGE": "", "DATA": "{"}
+
 
 def test_documented_image() -> None:
     """The documented example gives the bytes of a PNG and the value beside it."""
@@ -121,8 +123,7 @@ def test_image_without_data() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [[1], None, "text", {"A": 1}, {"IMAGE": "%%"}, {"IMAGE": 5}]
-    + [{"IMAGE": "", "DATA": "{"}],
+    [[1], None, "text", {"A": 1}, {"IMAGE": "%%"}, {"IMAGE": 5}, NO_DATA],
 )
 def test_no_image(value: Any) -> None:
     """What holds no images is refused."""
