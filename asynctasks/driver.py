@@ -30,7 +30,7 @@ from .exceptions import (
     TransportError,
 )
 from .sansio.auth import Auth, Resolve
-from .sansio.http import Flow, Headers, Request, Response, Sleep, body_replayable
+from .sansio.http import Flow, Request, Response, Sleep, body_replayable
 from .sansio.retry import RetryPolicy, next_wait
 from .sansio.urls import origin_of, resolve_server_url
 from .transport import Download, Transport
@@ -333,11 +333,10 @@ class Driver:
             url = self.origin + url
         elif not request.anonymous and origin_of(url) != self.origin:
             raise InvalidState(f"credentials are meant for {self.origin} only")
-        headers = request.headers
+        signed = request
         if not request.anonymous:
-            extra = self.auth.headers()
-            headers = Headers({**headers, **extra}) if extra else headers
-        return attrs.evolve(request, url=url, headers=headers)
+            signed = request.with_headers(self.auth.headers())
+        return attrs.evolve(signed, url=url)
 
     # --- attempts ------------------------------------------------------------
 

@@ -28,7 +28,6 @@ import attrs
 import yarl
 
 from .exceptions import (
-    AsyncTasksError,
     AttemptTimeout,
     ConnectError,
     ConnectionLost,
@@ -574,8 +573,6 @@ def translate(
         request's headers or a proxy's password.
     """
     asked = request.redacted()
-    if isinstance(exc, AsyncTasksError):
-        return exc, exc.__cause__
     build = next(build for kinds, build in TRANSLATIONS if isinstance(exc, kinds))
     return build(exc, asked, timeout, connect_timeout), _harmless(exc)
 

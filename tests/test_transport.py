@@ -390,11 +390,32 @@ async def test_forms_are_streamed(
     assert known is ("content-length" in headers)
 
 
+class Plain:
+    """A source whose iterator cannot be closed."""
+
+    length = 5
+    replayable = True
+
+    def open(self) -> AsyncIterator[bytes]:
+        return self.Pieces()
+
+    class Pieces(AsyncIterator[bytes]):
+        def __init__(self) -> None:
+            self._left = [b"plain"]
+
+        async def __anext__(self) -> bytes:
+            if not self._left:
+                raise StopAsyncIteration
+            return self._left.pop()
+
+
 async def test_pieces_of_bodies() -> None:
     """Bytes, sources and joined bodies all come piece by piece."""
-    body = JoinedBody((b"a", StreamBody(pieces(b"b", b"c")), b"d"))
+    body = JoinedBody((b"a", StreamBody(pieces(b"b", b"c")), Plain(), b"d"))
 
-    assert [b"a", b"b", b"c", b"d"] == [piece async for piece in body_chunks(body)]
+    assert [b"a", b"b", b"c", b"plain", b"d"] == [
+        piece async for piece in body_chunks(body)
+    ]
     assert [b"a"] == [piece async for piece in body_chunks(b"a")]
 
 
@@ -1018,6 +1039,23 @@ async def test_downloads_that_stop(transport: AiohttpTransport, script: Script) 
 
         assert await hung_up(server)
     assert [] == tell_tales(caught.value)
+
+
+async def test_steady_downloads(transport: AiohttpTransport) -> None:
+    """A body may take much longer than the idle time, as long as it moves on."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n"
+
+    async def script(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(head)
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+            await connection.send(b"x" * 1000)
+
+    async with RawServer(script) as server:
+        _, body = await download(transport, get(server.url), idle=0.05)
+
+    assert b"x" * 20_000 == body
 
 
 async def test_slow_readers(transport: AiohttpTransport) -> None:
