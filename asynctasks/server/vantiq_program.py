@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+import logging
 from typing import Any, Protocol
 
 from .vantiq_refusals import Refused
-from .vantiq_vail import (
+from .vantiq_syntax import (
     Array,
     Assign,
     Call,
@@ -23,21 +24,23 @@ from .vantiq_vail import (
 
 __all__ = ["Host", "bind", "run_program"]
 
+LOGGER = logging.getLogger("asynctasks.server")
+
+LEVELS = {"debug": logging.DEBUG, "error": logging.ERROR, "warn": logging.WARNING}
+
 
 class Host(Protocol):
     """What a program may do to its server."""
 
+    @property
     def namespace(self) -> str:
-        """Return the name of the namespace in which it runs."""
+        """The name of the namespace in which it runs."""
 
     def publish(self, resource: str, target: str, value: Any) -> None:
         """Publish to a topic or a service event."""
 
-    def insert(self, type_name: str, value: Any) -> None:
+    def insert(self, resource: str, instance: Any) -> Any:
         """Insert an instance of a type."""
-
-    def log(self, level: str, text: str) -> None:
-        """Write a line to the log."""
 
 
 def bind(program: Program, arguments: Any) -> dict[str, Any]:
@@ -119,9 +122,10 @@ def look_up(parts: Sequence[str], variables: Mapping[str, Any]) -> Any:
 def call(function: str, arguments: Sequence[Any], host: Host) -> Any:
     """Call a function."""
     if function == "Context.namespace":
-        return host.namespace()
+        return host.namespace
     if function.startswith("log."):
-        host.log(function.removeprefix("log."), fill(*arguments))
+        level = LEVELS.get(function.removeprefix("log."), logging.INFO)
+        LOGGER.log(level, "%s", fill(*arguments))
     # Event.ack() is left: rules get each event once here, acknowledged or not.
     return None
 

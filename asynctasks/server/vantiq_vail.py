@@ -31,28 +31,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 import json
 import re
-from typing import Any, TypeVar, Union
+from typing import Any, TypeVar
 
 import attrs
 
 from .vantiq_refusals import Refused
+from .vantiq_syntax import (
+    Array,
+    Assign,
+    Call,
+    Insert,
+    Literal,
+    Name,
+    Object,
+    Program,
+    Publish,
+    Return,
+    Statement,
+    Value,
+)
 
 
-__all__ = [
-    "Array",
-    "Assign",
-    "Call",
-    "Insert",
-    "Literal",
-    "Name",
-    "Object",
-    "Program",
-    "Publish",
-    "Return",
-    "Statement",
-    "Value",
-    "parse_vail",
-]
+__all__ = ["parse_vail"]
 
 T = TypeVar("T")
 
@@ -69,88 +69,6 @@ CONSTANTS: Mapping[str, Any] = {"true": True, "false": False, "null": None}
 
 FUNCTIONS = {"Context.namespace": 0, "Event.ack": 0}
 """What can be called, and with how many arguments; log's methods take any."""
-
-
-@attrs.frozen
-class Literal:
-    """A constant."""
-
-    value: Any
-
-
-@attrs.frozen
-class Name:
-    """A variable, and the members of its value."""
-
-    parts: tuple[str, ...]
-
-
-@attrs.frozen
-class Array:
-    """An array of values."""
-
-    items: tuple[Value, ...]
-
-
-@attrs.frozen
-class Object:
-    """An object of values."""
-
-    members: tuple[tuple[str, Value], ...]
-
-
-@attrs.frozen
-class Call:
-    """The call of a function."""
-
-    function: str
-    arguments: tuple[Value, ...]
-
-
-@attrs.frozen
-class Return:
-    """Ends a procedure with a value."""
-
-    value: Value
-
-
-@attrs.frozen
-class Publish:
-    """Publishes a value to a topic or a service event."""
-
-    value: Value
-    resource: str
-    target: Value
-
-
-@attrs.frozen
-class Insert:
-    """Inserts a value into a type."""
-
-    type: str
-    value: Value
-
-
-@attrs.frozen
-class Assign:
-    """Gives a variable its value."""
-
-    variable: str
-    value: Value
-
-
-Value = Union[Literal, Name, Array, Object, Call]  # noqa: UP007 - used before its end
-Statement = Union[Return, Publish, Insert, Assign, Call]  # noqa: UP007
-
-
-@attrs.frozen
-class Program:
-    """A procedure, or a rule, which has a topic."""
-
-    name: str
-    parameters: tuple[str, ...]
-    block: tuple[Statement, ...]
-    topic: str | None = None
 
 
 @attrs.frozen
@@ -294,6 +212,10 @@ class Parser:
             return Object(tuple(self._list("}", self._member)))
         if self._take("["):
             return Array(tuple(self._list("]", self._value)))
+        return self._named()
+
+    def _named(self) -> Value:
+        token = self._next
         if token.kind != "word":
             raise misunderstood(token.text, token.line, "a value")
         name = self._name()

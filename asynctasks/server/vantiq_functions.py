@@ -1,0 +1,105 @@
+"""The Python functions behind procedures, rules and sources."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+import inspect
+import logging
+from typing import Any, TypeVar
+
+import attrs
+
+from .live import Job
+from .vantiq_refusals import Refused
+
+
+__all__ = ["Functions", "Source", "call"]
+
+LOGGER = logging.getLogger("asynctasks.server")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@attrs.frozen
+class Source:
+    """What an external source is here: functions."""
+
+    query: Callable[..., Any] | None = None
+    publish: Callable[..., Any] | None = None
+
+
+class Functions:
+    """The registered functions, and what they left to be done."""
+
+    def __init__(self) -> None:
+        self.procedures: dict[str, Callable[..., Any]] = {}
+        self.rules: dict[str, list[Callable[..., Any]]] = {}
+        self.sources: dict[str, Source] = {}
+        self.jobs: list[Job] = []
+        """What the shell has to run in the background."""
+
+    def procedure(self, name: str) -> Callable[[F], F]:
+        """Decorate a function that clients may execute by this name."""
+
+        def register(function: F) -> F:
+            self.procedures[name] = function
+            return function
+
+        return register
+
+    def rule(self, topic: str) -> Callable[[F], F]:
+        """Decorate a function that is called with each event of a topic."""
+
+        def register(function: F) -> F:
+            self.rules.setdefault(topic, []).append(function)
+            return function
+
+        return register
+
+    def take_jobs(self) -> Sequence[Job]:
+        """Return what async functions have left to be done, each job once."""
+        jobs, self.jobs = self.jobs, []
+        return jobs
+
+    def run(self, function: Callable[..., Any], value: Any) -> None:
+        """Call a function with what happened; its failure is logged."""
+        try:
+            result = function(value)
+        except Exception:
+            LOGGER.exception("%r failed", function)
+            return
+        if inspect.isawaitable(result):
+            self.jobs.append(partial(finish, result))
+
+
+async def finish(result: Awaitable[Any]) -> None:
+    """Wait for what a function began; its failure is logged."""
+    try:
+        await result
+    except Exception:
+        LOGGER.exception("a function failed")
+
+
+async def call(name: str, function: Callable[..., Any], arguments: Any) -> Any:
+    """
+    Call a function with arguments by name or by position.
+
+    Raises:
+        Refused: the arguments are not its, or it raised an exception.
+    """
+    named = isinstance(arguments, Mapping)
+    try:
+        signature = inspect.signature(function)
+        bound = signature.bind(**arguments) if named else signature.bind(*arguments)
+    except TypeError as exc:
+        message = f"{name}: {exc}."
+        raise Refused(400, "io.asynctasks.procedure.arguments", message) from exc
+    try:
+        value = function(*bound.args, **bound.kwargs)
+        return await value if inspect.isawaitable(value) else value
+    except Refused:
+        raise
+    except Exception as exc:
+        message = f"{name} failed: {exc}"
+        raise Refused(400, "io.asynctasks.procedure.failed", message, [name]) from exc
