@@ -13,6 +13,7 @@ import attrs
 
 from . import files as bodies
 from .client import ClientOptions, TaskClient
+from .config import Profile
 from .exceptions import ConfigError, InvalidArgument, ResponseDecodeError
 from .handle import RecurringTask, TaskHandle
 from .sansio import codec
@@ -105,6 +106,46 @@ class AimmsClient(TaskClient):
             api_version, prefix=path.removesuffix(f"/api/{api_version}")
         )
         return cls(dialect, origin, NoAuth(), options)
+
+    @classmethod
+    def from_profile(cls, profile: Profile, **options: Unpack[ClientOptions]) -> Self:
+        """
+        Make a client as a profile says; see :meth:`Profile.load`.
+
+        Args:
+            profile: where the service is, and the key.
+            options: see :class:`ClientOptions`; they win over the profile's clocks.
+
+        Raises:
+            ConfigError: the profile is of another protocol, or has no key.
+        """
+        source = f"profile {profile.name}"
+        if profile.protocol != AimmsDialect.protocol:
+            raise ConfigError(source, f"it is of {profile.protocol}, not of AIMMS")
+        clocks: ClientOptions = {}
+        if profile.patience is not None:
+            clocks["patience"] = profile.patience
+        if profile.attempt_timeout is not None:
+            clocks["attempt_timeout"] = profile.attempt_timeout
+        merged: ClientOptions = {**clocks, **options}
+        version = profile.api_version
+        if profile.deployment == "local":
+            return cls.local(profile.url or LOCAL_PORT, api_version=version, **merged)
+        account = profile.url or profile.account
+        if account is None:
+            raise ConfigError(source, "it needs an account or a url")
+        key = profile.api_key or profile.api_key_file
+        if key is None:
+            reason = "AIMMS in the cloud needs a key: set api_key_file or api_key"
+            raise ConfigError(source, reason)
+        return cls.cloud(
+            account,
+            app=profile.app,
+            version=profile.version,
+            api_key=key,
+            api_version=version,
+            **merged,
+        )
 
     def app(self, name: str, version: str | None = None) -> Self:
         """Return a view of this client for another application (cloud)."""
