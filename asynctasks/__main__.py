@@ -1,0 +1,9 @@
+"""``python -m asynctasks``: the command line."""
+
+from __future__ import annotations
+
+from .cli import main
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

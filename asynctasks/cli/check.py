@@ -1,0 +1,261 @@
+"""``asynctasks check``: can I reach it, does my key work, what does it speak?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+import os
+from pathlib import Path
+import socket
+import ssl
+from statistics import median
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import attrs
+import click
+
+from .command import Command, pass_options
+from .connect import load_profile
+from .exits import Exit, exit_of
+from .options import Options, connection_options
+from .terminal import Terminal, escape, write_json
+from ..exceptions import (
+    AsyncTasksError,
+    AttemptTimeout,
+    AuthenticationFailed,
+    ConnectError,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    TlsError,
+    UnexpectedContent,
+)
+
+
+if TYPE_CHECKING:
+    from .exchange import Recorder
+    from ..aimms import AimmsClient
+
+
+__all__ = ["check_command"]
+
+STEP = 10.0
+"""Seconds that one step may take, if --timeout is not less."""
+
+PINGS = 3
+"""Requests of which the median is the latency."""
+
+REMEDIES: tuple[tuple[type[AsyncTasksError], str], ...] = (
+    (AuthenticationFailed, "the key is wrong or has expired: make a new one"),
+    (PermissionDenied, "give the key the scope Tasks, or send one"),
+    (NotFound, "check the URL, --api-version, and --local or --cloud"),
+    (UnexpectedContent, "check the URL: this may be a portal or a proxy"),
+    (TlsError, "check the host's name and the clock; is a proxy in between?"),
+    (AttemptTimeout, "is a firewall or a proxy in between?"),
+    (ConnectError, "is the port right, and does the service run?"),
+)
+"""What to do about an error; the first match counts."""
+
+
+@attrs.define
+class Step:
+    """One thing that was checked."""
+
+    name: str
+    outcome: str = "skipped"
+    detail: str = ""
+    remedy: str = ""
+    seconds: float | None = None
+    exit: Exit = attrs.field(default=Exit.OK, repr=False)
+
+
+Look = Callable[[], Awaitable[str]]
+
+
+class Checkup:
+    """Takes steps until one fails; those after it are skipped."""
+
+    def __init__(self, terminal: Terminal, *, quiet: bool, timeout: float) -> None:
+        self._terminal = terminal
+        self._quiet = quiet
+        self._timeout = timeout
+        self.steps: list[Step] = []
+
+    @property
+    def exit(self) -> Exit:
+        """The code of the step that failed."""
+        return max((step.exit for step in self.steps), default=Exit.OK)
+
+    async def take(self, name: str, look: Look) -> None:
+        """Take a step, unless one failed before."""
+        step = Step(name)
+        if self.exit is Exit.OK:
+            begun = time.monotonic()
+            await self._look(step, look)
+            step.seconds = time.monotonic() - begun
+        self.steps.append(step)
+        if not self._quiet:
+            self._terminal.write(self._line(step))
+
+    async def _look(self, step: Step, look: Look) -> None:
+        try:
+            async with asyncio.timeout(self._timeout):
+                step.detail = await look()
+        except AsyncTasksError as exc:
+            step.detail, step.exit = str(exc), exit_of(exc)
+            step.remedy = next((r for kind, r in REMEDIES if isinstance(exc, kind)), "")
+        except TimeoutError:
+            step.detail, step.exit = f"no answer in {self._timeout:g} s", Exit.NETWORK
+            step.remedy = "is a firewall or a proxy in between?"
+        step.outcome = "failed" if step.exit else "ok"
+
+    def _line(self, step: Step) -> str:
+        color = {"ok": "green", "failed": "red"}.get(step.outcome, "yellow")
+        outcome = self._terminal.paint(f"{step.outcome:<7}", fg=color)
+        took = "" if step.seconds is None else f" ({step.seconds * 1000:.0f} ms)"
+        line = f"{outcome}  {step.name:<8} {escape(step.detail)}{took}".rstrip()
+        return f"{line}\n         {'':<8} {step.remedy}" if step.remedy else line
+
+
+@click.command("check", cls=Command)
+@click.option(
+    "--record",
+    metavar="FILE",
+    help="Save what was said, without secrets, as a sample for tests.",
+)
+@connection_options
+@pass_options
+async def check_command(options: Options, record: str | None) -> Exit:
+    """
+    Check a service: can it be reached, does the key work, what does it speak?
+
+    Nothing is submitted. Names and ids of tasks are in the file of --record: look
+    through it before you pass it on.
+    """
+    from .exchange import Recorder  # noqa: PLC0415
+    from ..aimms import AimmsClient  # noqa: PLC0415 - it loads aiohttp
+    from ..sansio.retry import NO_RETRY  # noqa: PLC0415
+    from ..transport import AiohttpTransport  # noqa: PLC0415
+
+    profile = load_profile(options)
+    timeout = min(STEP, options.timeout or STEP)
+    checkup = Checkup(options.terminal, quiet=options.json, timeout=timeout)
+    recorder = Recorder(AiohttpTransport())
+    try:
+        made = AimmsClient.from_profile(profile, transport=recorder, retry=NO_RETRY)
+        async with made as client:
+            await examine(client, checkup)
+    finally:
+        await recorder.aclose()
+    if record is not None:
+        await asyncio.to_thread(save, recorder, client, record)
+        options.terminal.say(f"saved what was said to {record}")
+    if options.json:
+        options.terminal.write_document(
+            {
+                "profile": profile.name,
+                "url": client.origin,
+                "speaks": client.dialect.title,
+                "ok": checkup.exit is Exit.OK,
+                "steps": [
+                    attrs.asdict(step, filter=attrs.filters.exclude("exit"))
+                    for step in checkup.steps
+                ],
+            }
+        )
+    return checkup.exit
+
+
+async def examine(client: AimmsClient, checkup: Checkup) -> None:
+    """Take all steps."""
+    parts = urlsplit(client.origin)
+    host, secure = parts.hostname or "", parts.scheme == "https"
+    port = parts.port or (443 if secure else 80)
+    await checkup.take("name", lambda: resolve(host, port))
+    await checkup.take("connect", lambda: reach(host, port))
+    if secure:
+        await checkup.take("tls", lambda: shake(host, port))
+    await checkup.take("speaks", lambda: ask_version(client))
+    await checkup.take("key", lambda: try_key(client))
+    await checkup.take("latency", lambda: measure(client))
+
+
+# --- the steps ---------------------------------------------------------------
+
+
+async def resolve(host: str, port: int) -> str:
+    """Look the host up."""
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as exc:
+        raise ConnectError(f"{host} is not known: {exc.strerror}") from exc
+    addresses = dict.fromkeys(str(entry[4][0]) for entry in found)
+    return f"{host} is {', '.join(addresses)}"
+
+
+async def reach(host: str, port: int) -> str:
+    """Connect."""
+    try:
+        _, writer = await asyncio.open_connection(host, port)
+    except OSError as exc:
+        reason = os.strerror(exc.errno) if exc.errno else str(exc)
+        raise ConnectError(f"port {port}: {reason}") from exc
+    writer.close()
+    await writer.wait_closed()
+    return f"port {port} is open"
+
+
+async def shake(host: str, port: int) -> str:
+    """Shake hands, as the client will."""
+    context = ssl.create_default_context()
+    try:
+        _, writer = await asyncio.open_connection(host, port, ssl=context)
+    except ssl.SSLCertVerificationError as exc:
+        raise TlsError(exc.verify_message) from exc
+    except OSError as exc:
+        raise TlsError(exc.strerror or str(exc)) from exc
+    session: ssl.SSLObject = writer.get_extra_info("ssl_object")
+    until = (session.getpeercert() or {}).get("notAfter", "?")
+    version = session.version()
+    writer.close()
+    await writer.wait_closed()
+    return f"{version}, certificate until {until}"
+
+
+async def ask_version(client: AimmsClient) -> str:
+    """Ask what is spoken, in the way that needs least."""
+    if client.dialect.capabilities.schedule:
+        version = await client.server_version()
+        return f"{client.dialect.title}; it says {version}"
+    await client.echo(b"asynctasks", content_type="text/plain")
+    return f"{client.dialect.title}; it echoes"
+
+
+async def try_key(client: AimmsClient) -> str:
+    """List one task, which needs the key."""
+    rows = await client.select("tasks", limit=1)
+    found = "there are tasks" if rows else "there are no tasks"
+    return f"accepted; {found}"
+
+
+async def measure(client: AimmsClient) -> str:
+    """Take the time of some requests."""
+    taken = []
+    for _ in range(PINGS):
+        begun = time.monotonic()
+        await ask_version(client)
+        taken.append(time.monotonic() - begun)
+    return f"median of {PINGS} requests: {median(taken) * 1000:.1f} ms"
+
+
+def save(recorder: Recorder, client: AimmsClient, path: str) -> None:
+    """Write what was recorded."""
+    sample = recorder.sample(f"recorded by asynctasks check: {client.dialect.title}")
+    try:
+        Path(path).write_text(write_json(sample) + "\n", "utf-8")
+    except OSError as exc:
+        remedy = f"cannot be written: {exc.strerror}"
+        raise InvalidArgument("--record", path, remedy) from exc

@@ -1,0 +1,80 @@
+"""How every command runs: on an event loop if it wants one, errors become exits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+import inspect
+import os
+import sys
+from typing import Any
+import warnings
+
+import click
+
+from .exits import Exit, exit_of
+from .options import Options
+from ..exceptions import AsyncTasksError, PatienceExceeded
+
+
+__all__ = ["Command", "hint", "pass_options"]
+
+pass_options = click.make_pass_decorator(Options, ensure=True)
+"""Gives a command's function the :class:`Options` as its first argument."""
+
+
+class Command(click.Command):
+    """A command whose function may be async, and may return an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the function and exit with its code."""
+        options = ctx.ensure_object(Options)
+        with reporting(options):
+            options.start_logging(os.environ)
+            code = super().invoke(ctx)
+            if inspect.iscoroutine(code):
+                code = asyncio.run(code)
+        if code:
+            ctx.exit(code)
+
+
+@contextmanager
+def reporting(options: Options) -> Iterator[None]:
+    """Say what went wrong in a line, and exit with its code."""
+    terminal = options.terminal
+
+    def warn(message: Warning | str, *_: object, **__: object) -> None:
+        terminal.complain(str(message), "warning")
+
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = warn
+            yield
+    except AsyncTasksError as exc:
+        terminal.complain(str(exc))
+        if isinstance(exc, PatienceExceeded) and exc.token:
+            hint(options, [exc.token])
+        raise click.exceptions.Exit(exit_of(exc)) from exc
+    except BrokenPipeError as exc:
+        discard_output()
+        raise click.exceptions.Exit(Exit.BROKEN_PIPE) from exc
+    except (KeyboardInterrupt, click.Abort) as exc:
+        terminal.insist("\ninterrupted")
+        hint(options, options.open)
+        raise click.exceptions.Exit(Exit.INTERRUPTED) from exc
+
+
+def hint(options: Options, tokens: list[str]) -> None:
+    """Say how to go on with tasks that go on."""
+    if tokens:
+        command = "result" if len(tokens) == 1 else "watch"
+        line = options.again(command, *tokens)
+        options.terminal.insist(f"remote tasks go on; to wait again:\n  {line}")
+
+
+def discard_output() -> None:
+    """Have nothing flushed at exit to a reader who went away."""
+    # The streams of a test have no file descriptor.
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,222 @@
+"""``asynctasks submit`` and ``asynctasks run``: start tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from .command import Command, pass_options
+from .connect import connect
+from .options import Options, connection_options
+from .results import write_result
+from .statuses import build_document, describe, follow
+from ..exceptions import InvalidArgument, ResponseDecodeError
+from ..sansio import codec
+
+
+if TYPE_CHECKING:
+    from ..aimms import AimmsClient
+
+
+__all__ = ["run_command", "submit_command"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def payload_options(function: F) -> F:
+    """Add the options of what is sent."""
+    options = (
+        click.option(
+            "--input",
+            "inputs",
+            metavar="FILE|-|JSON",
+            help="JSON inputs: a file, - for stdin, or the JSON itself.",
+        ),
+        click.option(
+            "--content", metavar="FILE|-", help="Send a file as it is, instead."
+        ),
+        click.option("--content-type", metavar="TYPE", help="What --content is."),
+        click.option(
+            "--file",
+            "files",
+            metavar="FIELD=PATH",
+            multiple=True,
+            help="Send a form of files, instead.",
+        ),
+        click.option("--in", "wait", metavar="TIME", help='When: "1 day", or seconds.'),
+        click.option(
+            "--for",
+            "moment",
+            metavar="TIME",
+            help="When: 2026-12-24T18:00+01:00.",
+        ),
+        click.option("--dry-run", is_flag=True, help="Show what would be sent."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+@click.command("submit", cls=Command)
+@click.argument("service")
+@payload_options
+@click.option("--every", metavar="TIME", help='Again and again: "1 day", or seconds.')
+@connection_options
+@pass_options
+async def submit_command(options: Options, /, service: str, **given: Any) -> None:
+    """
+    Start a task and print its token.
+
+    The token stands for the task in all other commands; it is no secret.
+    """
+    payload = read_payload(**given)
+    if given["dry_run"]:
+        await show_submit(options, service, payload)
+        return
+    async with connect(options) as client:
+        task = await client.submit(service, **payload)
+        tell_submitted(options, client, task.id)
+        if options.json:
+            status = getattr(task, "last_status", None)
+            options.terminal.write_document(build_document(task.id, task.token, status))
+        else:
+            options.terminal.write(task.token)
+
+
+@click.command("run", cls=Command)
+@click.argument("service")
+@payload_options
+@click.option("--out", metavar="FILE", help="Save the result; - for bytes on stdout.")
+@connection_options
+@pass_options
+async def run_command(
+    options: Options, /, service: str, *, out: str | None, **given: Any
+) -> None:
+    """Start a task, wait for it, and print its result."""
+    payload = read_payload(**given)
+    if given["dry_run"]:
+        await show_submit(options, service, payload)
+        return
+    async with connect(options) as client:
+        task = await client.submit(service, **payload)
+        options.open.append(task.token)
+        tell_submitted(options, client, task.id)
+        tell = options.terminal.say
+        await follow(task, client.patience, lambda status: tell(describe(status)))
+        await write_result(options, task, out)
+
+
+def tell_submitted(options: Options, client: AimmsClient, task_id: str) -> None:
+    """Say that the service has a task."""
+    where = f"{client.dialect.title} at {client.origin}"
+    options.terminal.say(f"submitted task {task_id} to {where}")
+
+
+async def show_submit(options: Options, service: str, payload: dict[str, Any]) -> None:
+    """Print the request that would be sent."""
+    from .exchange import DryRun, WouldSend, build_request_document  # noqa: PLC0415
+
+    async with connect(options, transport=DryRun()) as client:
+        try:
+            await client.submit(service, **payload)
+        except WouldSend as would:
+            request = build_request_document(would.request)
+            document = {"origin": client.origin, **request}
+    options.terminal.say("nothing was sent; this would be:")
+    options.terminal.write_document(document)
+
+
+# --- what is sent ------------------------------------------------------------
+
+
+def read_payload(
+    *,
+    inputs: str | None,
+    content: str | None,
+    content_type: str | None,
+    files: tuple[str, ...],
+    wait: str | None,
+    moment: str | None,
+    every: str | None = None,
+    dry_run: bool,
+) -> dict[str, Any]:
+    """Make the arguments of ``client.submit()`` of the options."""
+    del dry_run
+    payload = {
+        "inputs": None if inputs is None else read_inputs(inputs),
+        "content": None if content is None else read_content(content),
+        "content_type": content_type,
+        "files": dict(map(parse_file, files)) or None,
+        "schedule_in": parse_duration(wait),
+        "schedule_for": None if moment is None else parse_moment(moment),
+        "schedule_every": parse_duration(every),
+    }
+    return {name: value for name, value in payload.items() if value is not None}
+
+
+def read_inputs(given: str) -> Any:
+    """
+    Read JSON: of stdin, of the text itself if it looks like JSON, else of a file.
+
+    Raises:
+        InvalidArgument: it cannot be read, or is no JSON.
+    """
+    if given == "-":
+        data = sys.stdin.buffer.read()
+    elif given.lstrip()[:1] in {"{", "[", '"'}:
+        data = given.encode("utf-8", "surrogateescape")
+    else:
+        data = read_file("--input", given)
+    try:
+        return codec.loads(data)
+    except ResponseDecodeError as exc:
+        raise InvalidArgument("--input", given, f"is not JSON: {exc.found}") from exc
+
+
+def read_file(option: str, path: str) -> bytes:
+    """Read a file that an option names."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as exc:
+        remedy = f"cannot be read: {exc.strerror}"
+        raise InvalidArgument(option, path, remedy) from exc
+
+
+def read_content(given: str) -> bytes | Path:
+    """Return the file to send, or all of stdin."""
+    if given == "-":
+        return sys.stdin.buffer.read()
+    return Path(given)
+
+
+def parse_file(given: str) -> tuple[str, Path]:
+    """Read ``FIELD=PATH``."""
+    field, equals, path = given.partition("=")
+    if not (field and equals and path):
+        raise InvalidArgument("--file", given, "write FIELD=PATH")
+    return field, Path(path)
+
+
+def parse_duration(given: str | None) -> float | str | None:
+    """Read seconds; other texts are left to the service."""
+    try:
+        return None if given is None else float(given)
+    except ValueError:
+        return given
+
+
+def parse_moment(given: str) -> datetime:
+    """Read a point in time with its zone."""
+    try:
+        moment = datetime.fromisoformat(given)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        remedy = "write date, time and zone, such as 2026-12-24T18:00+01:00"
+        raise InvalidArgument("--for", given, remedy)
+    return moment

@@ -1,0 +1,134 @@
+"""``asynctasks poll``, ``result``, ``cancel`` and ``tasks``: tasks that exist."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import sys
+from typing import Any
+
+import click
+
+from .command import Command, pass_options
+from .connect import connect
+from .options import Options, connection_options
+from .results import write_result
+from .statuses import build_document, describe
+from .terminal import Terminal, escape
+from ..exceptions import InvalidArgument
+
+
+__all__ = ["cancel_command", "poll_command", "result_command", "tasks_command"]
+
+CONFIRM = 60.0
+"""Seconds to wait until a cancel is confirmed, without --timeout."""
+
+COLUMNS = ("id", "state", "created", "service")
+
+KEYS = {
+    "id": ("id",),
+    "state": ("state", "status"),
+    "created": ("createdAt", "starttime"),
+    "service": ("serviceName", "servicename", "service"),
+}
+"""What services call the columns, in their versions."""
+
+
+@click.command("poll", cls=Command)
+@click.argument("task", metavar="TOKEN|ID")
+@connection_options
+@pass_options
+async def poll_command(options: Options, task: str) -> None:
+    """Print how it is with a task."""
+    async with connect(options) as client:
+        handle = client.handle(task)
+        status = await handle.status()
+    if options.json:
+        document = build_document(handle.id, handle.token, status)
+        options.terminal.write_document(document)
+    else:
+        options.terminal.write(describe(status))
+
+
+@click.command("result", cls=Command)
+@click.argument("task", metavar="TOKEN|ID")
+@click.option("--out", metavar="FILE", help="Save the result; - for bytes on stdout.")
+@connection_options
+@pass_options
+async def result_command(options: Options, task: str, out: str | None) -> None:
+    """Wait for a task and print its result."""
+    async with connect(options) as client:
+        handle = client.handle(task)
+        options.open.append(handle.token)
+        await write_result(options, handle, out)
+
+
+@click.command("cancel", cls=Command)
+@click.argument("task", metavar="TOKEN|ID")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@connection_options
+@pass_options
+async def cancel_command(options: Options, task: str, *, yes: bool) -> None:
+    """End a remote task, and wait until the service confirms it."""
+    if not yes:
+        if not sys.stdin.isatty():
+            raise InvalidArgument("--yes", "", "give it: there is nobody to ask")
+        click.confirm(f"End task {escape(task)}?", abort=True, err=True)
+    timeout = CONFIRM if options.timeout is None else options.timeout
+    async with connect(options) as client:
+        handle = client.handle(task)
+        status = await handle.cancel(timeout=timeout)
+    if options.json:
+        document = build_document(handle.id, handle.token, status)
+        options.terminal.write_document(document)
+    else:
+        options.terminal.write(describe(status))
+
+
+@click.command("tasks", cls=Command)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="How many at most.",
+)
+@click.option("--after", metavar="YYYY-MM-DD", help="Created on that day or later.")
+@click.option("--before", metavar="YYYY-MM-DD", help="Created before that day.")
+@connection_options
+@pass_options
+async def tasks_command(
+    options: Options, limit: int, after: str | None, before: str | None
+) -> None:
+    """List tasks."""
+    dates = {"after": after, "before": before}
+    where = {name: date for name, date in dates.items() if date is not None}
+    async with connect(options) as client:
+        rows = await client.select("tasks", where=where, limit=limit)
+    if options.json:
+        options.terminal.write_document(rows)
+    elif options.terminal.interactive:
+        draw_table(options.terminal, rows)
+    else:
+        # Whole cells and tabs, for other programs.
+        for cells in (COLUMNS, *map(build_cells, rows)):
+            options.terminal.write("\t".join(cells))
+
+
+def build_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Find the columns in a row; harmless for a terminal."""
+    return tuple(
+        escape(str(next((row[key] for key in KEYS[name] if row.get(key)), "")))
+        for name in COLUMNS
+    )
+
+
+def draw_table(terminal: Terminal, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Draw rows as a table for people."""
+    from rich.table import Table  # noqa: PLC0415 - for the few who draw
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in COLUMNS:
+        table.add_column(name, no_wrap=name == "id")
+    for row in rows:
+        table.add_row(*build_cells(row))
+    terminal.console().print(table)

@@ -1,0 +1,84 @@
+"""A server beside the commands, and a way to run them in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+import threading
+
+from click.testing import CliRunner, Result
+import pytest
+
+from asynctasks.cli.group import group
+from asynctasks.server.app import LocalServer
+
+
+KEY = "cAnArY-1234567890-cAnArY"
+"""The key of the server; it must never be seen in what a command prints."""
+
+Run = Callable[..., Result]
+
+
+async def serve(ready: threading.Event, said: list[LocalServer], stop: list) -> None:
+    """Serve until told to stop."""
+    async with LocalServer(api_key=KEY, parallel=16) as server:
+        server.service("text", lambda _: "one\ntwo \x1b[31mred\n")
+        server.service("binary", lambda _: b"\x00\xff\x00")
+        stopped = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        stop.append(lambda: loop.call_soon_threadsafe(stopped.set))
+        said.append(server)
+        ready.set()
+        await stopped.wait()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[LocalServer]:
+    """Serve in a thread: a command has an event loop of its own."""
+    ready, said, stop = threading.Event(), [], []
+    thread = threading.Thread(target=lambda: asyncio.run(serve(ready, said, stop)))
+    thread.start()
+    assert ready.wait(10)
+    yield said[0]
+    stop[0]()
+    thread.join(10)
+
+
+@pytest.fixture
+def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let no setting of the developer's into the test."""
+    for name in ("PROFILE", "BASE_URL", "API_KEY", "TOKEN", "TIMEOUT", "LOG"):
+        monkeypatch.delenv(f"ASYNCTASKS_{name}", raising=False)
+    monkeypatch.delenv("ASYNCTASKS_LOG_CONFIG", raising=False)
+    monkeypatch.setenv("ASYNCTASKS_CONFIG", str(tmp_path / "config.toml"))
+    return tmp_path
+
+
+@pytest.fixture
+def run(isolated: Path) -> Iterator[Run]:
+    """Run a command; whatever it prints, it never prints the key."""
+    results: list[Result] = []
+
+    def run(*args: str, stdin: str | bytes | None = None, **env: str) -> Result:
+        runner = CliRunner(env={f"ASYNCTASKS_{k}": v for k, v in env.items()})
+        results.append(runner.invoke(group, args, input=stdin))
+        return results[-1]
+
+    yield run
+
+    for result in results:
+        assert KEY not in result.output
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+@pytest.fixture
+def local(server: LocalServer) -> tuple[str, ...]:
+    """Return the options for the server as an AIMMS on this machine."""
+    return ("--url", server.url)
+
+
+@pytest.fixture
+def cloud(server: LocalServer) -> tuple[str, ...]:
+    """Return the options for the server as AIMMS PRO in the cloud."""
+    return ("--url", server.url, "--app", "Demo", "--app-version", "007")

@@ -1,0 +1,135 @@
+"""How commands end."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import warnings
+
+import click
+from click.testing import CliRunner
+import pytest
+
+from asynctasks.cli.command import Command, pass_options
+from asynctasks.cli.options import Options
+from asynctasks.exceptions import ConfigError, PatienceExceeded
+
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def invoke(function: object, *args: str) -> tuple[int, str, str]:
+    """Run a function as a command; return its code, stdout and stderr."""
+    command = click.command("test", cls=Command)(pass_options(function))
+    result = CliRunner().invoke(command, args)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_async_functions_are_awaited() -> None:
+    """What an async function returns is the exit code."""
+
+    async def function(options: Options) -> int:
+        return 3
+
+    assert (3, "", "") == invoke(function)
+
+
+def test_errors_are_told_in_a_line() -> None:
+    """An error of ours is a line on stderr and an exit code, no traceback."""
+
+    def function(options: Options) -> None:
+        raise ConfigError("profile \x1b", "is bad")
+
+    assert (2, "", "error: profile \\x1b: is bad\n") == invoke(function)
+
+
+def test_faults_of_ours_are_not_hidden() -> None:
+    """An error that is not one of ours keeps its traceback."""
+
+    def function(options: Options) -> None:
+        raise ZeroDivisionError
+
+    command = click.command("test", cls=Command)(pass_options(function))
+
+    assert isinstance(CliRunner().invoke(command).exception, ZeroDivisionError)
+
+
+def test_lost_patience_says_how_to_go_on() -> None:
+    """A wait that ran out ends with 5 and the command that waits again."""
+
+    def function(options: Options) -> None:
+        raise PatienceExceeded("1", "a-token", None, 2.0)
+
+    code, _, err = invoke(function)
+
+    assert 5 == code
+    assert "asynctasks result a-token" in err
+
+
+def test_interrupt_says_how_to_go_on() -> None:
+    """Ctrl-C ends with 130 and the command that waits again."""
+
+    def function(options: Options) -> None:
+        options.open.extend(["one", "two"])
+        raise KeyboardInterrupt
+
+    code, _, err = invoke(function)
+
+    assert 130 == code
+    assert "asynctasks watch one two" in err
+
+
+def test_warnings_are_told_in_a_line() -> None:
+    """A warning is no source line."""
+
+    def function(options: Options) -> None:
+        warnings.warn("the key is open to all", stacklevel=1)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+
+        assert (0, "", "warning: the key is open to all\n") == invoke(function)
+
+
+def start(*args: str) -> subprocess.Popen[str]:
+    """Start the command line in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "asynctasks", *args],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_interrupted_wait_tells_the_token(local: tuple[str, ...]) -> None:
+    """A real Ctrl-C ends with 130 and leaves the token behind."""
+    process = start("run", "sleep", "--input", '{"seconds": 30}', *local)
+    assert process.stderr is not None
+    lines = [process.stderr.readline(), process.stderr.readline()]
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+
+    assert "submitted task" in lines[0]
+    assert 130 == process.returncode
+    assert "asynctasks result '{" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes")
+def test_reader_who_leaves_ends_the_command(local: tuple[str, ...]) -> None:
+    """A broken pipe ends with 141 and without a word."""
+    process = start("tasks", *local)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    err = process.stderr.read()
+    process.wait(20)
+    with suppress(ValueError):
+        process.stderr.close()
+
+    assert (141, "") == (process.returncode, err)
