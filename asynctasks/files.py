@@ -12,7 +12,7 @@ import contextlib
 import os
 from pathlib import Path
 import secrets
-from typing import BinaryIO, Union
+from typing import Any, BinaryIO, TypeVar, Union
 
 from .exceptions import InvalidArgument, InvalidState
 from .sansio.http import BodySource, Part, check_header
@@ -27,6 +27,8 @@ __all__ = [
     "as_parts",
     "save",
 ]
+
+T = TypeVar("T")
 
 PIECE = 256 * 1024
 """Bytes read from a file at a time."""
@@ -66,8 +68,9 @@ class FileBody:
         """
         left = self._size
         try:
-            with await asyncio.to_thread(self.path.open, "rb") as stream:
-                while piece := await asyncio.to_thread(stream.read, min(PIECE, left)):
+            with contextlib.ExitStack() as opened:
+                stream = await _to_its_end(self._open, opened)
+                while piece := await _to_its_end(stream.read, min(PIECE, left)):
                     left -= len(piece)
                     yield piece
         except OSError as exc:
@@ -76,6 +79,10 @@ class FileBody:
             # The service was promised the length; it would wait for the rest.
             remedy = "became shorter while it was sent"
             raise InvalidArgument("content", str(self.path), remedy)
+
+    def _open(self, opened: contextlib.ExitStack) -> BinaryIO:
+        # Entered here, in the thread: whoever is cancelled meanwhile never gets it.
+        return opened.enter_context(self.path.open("rb"))
 
 
 def _unreadable(path: os.PathLike[str], exc: OSError) -> InvalidArgument:
@@ -234,12 +241,18 @@ class _Part:
 
 
 async def _in_thread(work: Callable[..., None], *args: bytes) -> None:
-    """Do what blocks; when cancelled, wait for its end first."""
+    """Write in a thread, and tell errors of the disk from others."""
+    try:
+        await _to_its_end(work, *args)
+    except OSError as exc:
+        raise _DiskError(exc.strerror or str(exc)) from exc
+
+
+async def _to_its_end(work: Callable[..., T], *args: Any) -> T:
+    """Do what blocks in a thread; when cancelled, wait for its end first."""
     doing = asyncio.ensure_future(asyncio.to_thread(work, *args))
     try:
-        await asyncio.shield(doing)
+        return await asyncio.shield(doing)
     except asyncio.CancelledError:
         await asyncio.wait([doing])
         raise
-    except OSError as exc:
-        raise _DiskError(exc.strerror or str(exc)) from exc
