@@ -10,6 +10,7 @@ import click
 
 from .command import Command, pass_options
 from .connect import connect
+from .exits import Exit
 from .options import Options, connection_options
 from .results import write_result
 from .statuses import build_document, describe
@@ -67,12 +68,14 @@ async def result_command(options: Options, task: str, out: str | None) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @connection_options
 @pass_options
-async def cancel_command(options: Options, task: str, *, yes: bool) -> None:
+async def cancel_command(options: Options, task: str, *, yes: bool) -> Exit:
     """End a remote task, and wait until the service confirms it."""
     if not yes:
         if not sys.stdin.isatty():
             raise InvalidArgument("--yes", "", "give it: there is nobody to ask")
-        click.confirm(f"End task {escape(task)}?", abort=True, err=True)
+        if not click.confirm(f"End task {escape(task)}?", err=True):
+            options.terminal.insist("left alone")
+            return Exit.FAILED
     timeout = CONFIRM if options.timeout is None else options.timeout
     async with connect(options) as client:
         handle = client.handle(task)
@@ -82,6 +85,7 @@ async def cancel_command(options: Options, task: str, *, yes: bool) -> None:
         options.terminal.write_document(document)
     else:
         options.terminal.write(describe(status))
+    return Exit.OK
 
 
 @click.command("tasks", cls=Command)
