@@ -1222,3 +1222,32 @@ def test_dialects_are_values() -> None:
     """Dialects that speak alike are equal."""
     assert AimmsDialect.cloud(app="A") == AimmsDialect.cloud(app="A")
     assert AimmsDialect.cloud(app="A") != AimmsDialect.cloud(app="B")
+
+
+# --- many tasks at once ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("dialect", "expected"),
+    [
+        (TEST, "/pro-api/v2/tasks?appName=Test&appVersion=1.0"),
+        (CLOUD, "/pro-api/v2/tasks?appName=Else"),
+        (LOCAL, "/api/v2/tasks"),
+    ],
+)
+def test_surveys(dialect: AimmsDialect, expected: str) -> None:
+    """The list that shows some tasks is that of the client's app, or of their own."""
+    query = dialect.build_survey([TaskRef(id="7", app="Else")])
+    url = listed(dialect, where=query.where)
+
+    assert expected == url
+
+
+def test_rows_of_surveys() -> None:
+    """A row of the list tells what a look at the task tells."""
+    _, response = exchange("cloud-v2-poll-completed")
+    row = {**response.json(), "groupIndex": 3}
+    ref, status = CLOUD.parse_row(row)
+
+    assert TaskRef(id=CLOUD_ID, run=3) == ref
+    assert parse_task(row, response) == status
