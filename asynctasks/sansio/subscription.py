@@ -1,15 +1,36 @@
-"""What a subscriber is told, whatever it came from: a push or a poll."""
+"""
+What a subscriber is told, and the conversation over a WebSocket that tells it.
+
+:class:`Event` is what callbacks of task services get, from a push or from polls.
+:class:`Subscriptions` is the stream that leads us: it is fed the frames of one socket
+after another, says what they mean and what is to be sent. It has no clock and no
+socket. The frames are those of Vantiq's API Reference Guide, "WebSockets".
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import enum
+from typing import Any, NamedTuple
 
 import attrs
 
+from . import codec
 from .dialect import TaskRef, TaskStatus
+from .vantiq_requests import dump
+from ..exceptions import ResponseDecodeError
 
 
-__all__ = ["Event", "EventKind"]
+__all__ = [
+    "Event",
+    "EventKind",
+    "Frame",
+    "Notice",
+    "Subscription",
+    "Subscriptions",
+    "What",
+    "build_gap",
+]
 
 
 class EventKind(enum.Enum):
@@ -53,3 +74,416 @@ class Event:
         """Whether no more events of this task will follow."""
         over = self.status is not None and self.status.done
         return self.kind is EventKind.ERROR or (self.kind is EventKind.STATUS and over)
+
+
+# --- the conversation over a WebSocket ---------------------------------------
+
+OK = 200
+EVENT = 100
+REFUSED = 400
+GONE = 410
+"""The path of the events was removed: the subscription is over."""
+
+BUSY = 429
+BROKEN = 500
+
+HELD = 1000
+"""Events at most that are kept while the answer to their subscribe is not there."""
+
+REMEMBERED = 10_000
+"""Events at most that a subscription remembers, to know duplicates."""
+
+Frame = dict[str, Any]
+
+Key = tuple[Any, Any]
+"""Partition and sequence: what identifies a reliable event."""
+
+
+class What(enum.StrEnum):
+    """What a notice is about; the first four are told to callbacks, by these words."""
+
+    CONNECT = "connect"
+    """The server accepted the subscription."""
+
+    MESSAGE = "message"
+    """An event."""
+
+    ERROR = "error"
+    """The server says that something is wrong with the subscription."""
+
+    GAP = "gap"
+    """Events may be missing."""
+
+    END = "end"
+    """The subscription is over."""
+
+    READY = "ready"
+    """The server knows who we are."""
+
+    REFUSED = "refused"
+    """The server does not want to know us."""
+
+    RESTART = "restart"
+    """The server cannot go on now: connect again later."""
+
+    GARBLED = "garbled"
+    """A frame could not be read."""
+
+
+class Notice(NamedTuple):
+    """What a frame means."""
+
+    what: What
+    request_id: str
+    """Of the subscription; empty where it is about the connection."""
+
+    frame: Frame
+    """As it came; the path and value of an event also stand at its top."""
+
+
+class Subscription:
+    """One path that is subscribed to, and where that stands."""
+
+    def __init__(
+        self, path: str, params: Mapping[str, Any], namespace: str | None
+    ) -> None:
+        self.path = path
+        self.namespace = namespace
+        self.request_id = path if namespace is None else f"{path}@{namespace}"
+        self.params = dict(params)
+        self.name: str | None = self.params.get("subscriptionName")
+        """The server's name of a persistent subscription."""
+
+        self.accepted = False
+        self.lapsed = False
+        """Whether it was accepted before, on a connection that is lost."""
+
+        self.held: list[Frame] = []
+        self.acks: list[str] = []
+        self.seen: dict[Key | None, float] = {}
+        self.acked: set[Key | None] = set()
+
+    @property
+    def persistent(self) -> bool:
+        """Whether the server keeps it while we are away."""
+        return bool(self.params.get("persistent"))
+
+    def frame(self) -> str:
+        """Return the frame that subscribes, or resumes."""
+        params = {**self.params}
+        if self.persistent and self.name is not None:
+            params["subscriptionName"] = self.name
+        params["requestId"] = self.request_id
+        return _command("subscribe", self.path, params, self.namespace)
+
+
+def _command(
+    verb: str, resource_id: str, params: Mapping[str, Any], namespace: str | None
+) -> str:
+    frame = {
+        "op": verb,
+        "resourceName": "events",
+        "resourceId": resource_id,
+        "parameters": params,
+    }
+    return dump(frame if namespace is None else frame | {"targetNamespace": namespace})
+
+
+class Subscriptions:
+    """
+    The conversation over a WebSocket, and over the next one when it breaks.
+
+    The owner of the socket says when one is :meth:`connected` or :meth:`lost` and
+    hands over what arrives; after each call it takes :meth:`events` and sends what
+    :meth:`to_send` returns.
+
+    Args:
+        window: seconds within which a reliable event that comes again is a
+            duplicate and not told. 0 tells all.
+    """
+
+    def __init__(self, *, window: float = 60.0) -> None:
+        self.ready = False
+        """Whether the server knows who we are."""
+
+        self._window = window
+        self._token = ""
+        self._subscriptions: dict[str, Subscription] = {}
+        self._events: list[Notice] = []
+        self._out: list[str] = []
+
+    def __contains__(self, request_id: object) -> bool:
+        return request_id in self._subscriptions
+
+    def __len__(self) -> int:
+        return len(self._subscriptions)
+
+    def __getitem__(self, request_id: str) -> Subscription:
+        return self._subscriptions[request_id]
+
+    @property
+    def sending(self) -> bool:
+        """Whether there is something to send."""
+        return bool(self._out)
+
+    # --- what the owner says -------------------------------------------------
+
+    def connected(self, token: str) -> None:
+        """There is a new socket: say who we are."""
+        self.lost()
+        self._token = token
+        self.insist()
+
+    def insist(self) -> None:
+        """Say it once more; a server may miss what is said in the first moment."""
+        if not self.ready:
+            frame = {
+                "op": "validate",
+                "resourceName": "system.credentials",
+                "object": self._token,
+            }
+            self._out.append(dump(frame))
+
+    def lost(self) -> None:
+        """The socket is gone; what was subscribed to will be again."""
+        self.ready = False
+        self._out.clear()
+        for subscription in self._subscriptions.values():
+            subscription.lapsed = subscription.lapsed or subscription.accepted
+            subscription.accepted = False
+            subscription.held.clear()
+
+    def subscribe(
+        self, path: str, params: Mapping[str, Any] | None, namespace: str | None
+    ) -> Subscription:
+        """
+        Subscribe, now or when there is a connection.
+
+        Args:
+            path: of the events.
+            params: of the subscription, e.g. ``{"persistent": True}``.
+            namespace: another one than the token's.
+
+        Raises:
+            TypeError, ValueError: JSON has no such parameters.
+        """
+        subscription = Subscription(path, params or {}, namespace)
+        frame = subscription.frame()
+        self._subscriptions[subscription.request_id] = subscription
+        if self.ready:
+            self._out.append(frame)
+        return subscription
+
+    def unsubscribe(self, request_id: str) -> None:
+        """Forget a subscription; what still comes for it is not told."""
+        self._subscriptions.pop(request_id, None)
+
+    def acknowledge(
+        self, request_id: str, name: str, partition: Any, sequence: Any
+    ) -> None:
+        """Tell the server that a reliable event was dealt with."""
+        subscription = self._subscriptions.get(request_id)
+        params = {
+            "requestId": request_id,
+            "subscriptionName": name,
+            "sequenceId": sequence,
+            "partitionId": partition,
+        }
+        namespace = subscription.namespace if subscription is not None else None
+        frame = _command("acknowledge", request_id, params, namespace)
+        key = _key({"partitionId": partition, "sequenceId": sequence})
+        if subscription is not None and key in subscription.seen:
+            subscription.acked.add(key)
+        if subscription is None or subscription.accepted:
+            self._out.append(frame)
+        else:
+            subscription.acks.append(frame)
+
+    def forget(self, request_id: str, frame: Frame) -> None:
+        """Have an event told again when it comes again: it was not dealt with."""
+        subscription = self._subscriptions.get(request_id)
+        key = _key(frame.get("body"))
+        if subscription is not None and key is not None:
+            subscription.seen.pop(key, None)
+
+    # --- what the owner takes ------------------------------------------------
+
+    def events(self) -> list[Notice]:
+        """Return what happened since the last call."""
+        events, self._events = self._events, []
+        return events
+
+    def to_send(self) -> list[str]:
+        """Return the frames that are to be sent, in order."""
+        out, self._out = self._out, []
+        return out
+
+    # --- what the server says ------------------------------------------------
+
+    def receive(self, data: bytes, now: float) -> None:
+        """
+        Take in a frame.
+
+        Args:
+            data: its JSON.
+            now: seconds on any clock that does not go back.
+        """
+        try:
+            frame = codec.loads(data)
+            status = frame["status"]
+            request_id: Any = (frame.get("headers") or {}).get("X-Request-Id")
+            subscription = self._subscriptions.get(request_id)
+        except (ResponseDecodeError, KeyError, TypeError, AttributeError):
+            self._tell(What.GARBLED, "", {"data": data[:200]})
+            return
+        if status == EVENT and subscription is not None:
+            self._event(subscription, frame, now)
+        elif not self.ready:
+            self._introduced(status, frame)
+        elif subscription is not None:
+            self._answered(subscription, status, frame, now)
+
+    def _tell(self, what: What, request_id: str, frame: Frame) -> None:
+        self._events.append(Notice(what, request_id, frame))
+
+    def _introduced(self, status: Any, frame: Frame) -> None:
+        """The first answer says whether the server accepts the token."""
+        if status == OK:
+            self.ready = True
+            self._out += [each.frame() for each in self._subscriptions.values()]
+            self._tell(What.READY, "", frame)
+        elif _refuses(status):
+            self._tell(What.REFUSED, "", frame)
+
+    def _event(self, subscription: Subscription, frame: Frame, now: float) -> None:
+        if not subscription.accepted:
+            # Its acceptance is told first, whatever the server's order.
+            subscription.held = [*subscription.held[-HELD + 1 :], frame]
+            return
+        body = frame.get("body")
+        if isinstance(body, dict):
+            if "path" in body:
+                frame["path"] = body["path"]
+                frame["value"] = body.get("value")
+            if "sequenceId" in body and self._repeated(subscription, body, now):
+                return
+            if "subscriptionName" in body and self._named(subscription, body):
+                return
+            if body.get("op") == "unsubscribe":
+                self._end(subscription, What.MESSAGE, frame)
+                return
+        self._events.append(Notice(What.MESSAGE, subscription.request_id, frame))
+
+    def _repeated(
+        self, subscription: Subscription, body: Mapping[str, Any], now: float
+    ) -> bool:
+        """Tell whether a reliable event was told already; remember it if not."""
+        key = _key(body)
+        if key is None:
+            return False
+        seen = subscription.seen
+        at = seen.get(key)
+        if at is not None and now - at < self._window:
+            if key in subscription.acked and subscription.name is not None:
+                # The server did not hear it; else it would not have come again.
+                self.acknowledge(subscription.request_id, subscription.name, *key)
+            return True
+        seen.pop(key, None)
+        subscription.acked.discard(key)
+        seen[key] = now
+        self._prune(subscription, now)
+        return False
+
+    def _prune(self, subscription: Subscription, now: float) -> None:
+        """Forget what came before the window; the oldest stand first."""
+        seen = subscription.seen
+        oldest = next(iter(seen))
+        while now - seen[oldest] >= self._window or len(seen) > REMEMBERED:
+            del seen[oldest]
+            subscription.acked.discard(oldest)
+            if not seen:
+                return
+            oldest = next(iter(seen))
+
+    def _named(self, subscription: Subscription, body: Mapping[str, Any]) -> bool:
+        """
+        Learn the name of a persistent subscription from a frame of its own.
+
+        It comes before or after the acceptance, which usually has the name too: then
+        it is no news.
+        """
+        if "path" in body or "op" in body:
+            return False
+        before, subscription.name = subscription.name, body["subscriptionName"]
+        return before == subscription.name
+
+    def _answered(
+        self, subscription: Subscription, status: Any, frame: Frame, now: float
+    ) -> None:
+        if _refuses(status):
+            self._failed(subscription, status, frame)
+        elif status == OK and not subscription.accepted:
+            self._accepted(subscription, frame, now)
+        elif status == OK:
+            self._event(subscription, frame, now)
+
+    def _accepted(self, subscription: Subscription, frame: Frame, now: float) -> None:
+        body = frame.get("body")
+        if isinstance(body, dict):
+            subscription.name = body.get("name", subscription.name)
+        subscription.accepted = True
+        if subscription.lapsed:
+            subscription.lapsed = False
+            facts = {"reason": "reconnected", "resumed": subscription.persistent}
+            gap = build_gap(subscription.request_id, facts)
+            self._tell(What.GAP, subscription.request_id, gap)
+        self._tell(What.CONNECT, subscription.request_id, frame)
+        self._out += subscription.acks
+        held = subscription.held
+        subscription.acks, subscription.held = [], []
+        for event in held:
+            self._event(subscription, event, now)
+
+    def _failed(self, subscription: Subscription, status: int, frame: Frame) -> None:
+        if subscription.accepted:
+            if status == GONE:
+                self._end(subscription, What.ERROR, frame)
+            else:
+                self._tell(What.ERROR, subscription.request_id, frame)
+        elif subscription.lapsed and (status == BUSY or status >= BROKEN):
+            self._tell(What.RESTART, "", frame)
+        elif subscription.lapsed and subscription.persistent and subscription.name:
+            # The server forgot it: begin a new one.
+            subscription.name = None
+            subscription.params.pop("subscriptionName", None)
+            subscription.acks.clear()
+            self._out.append(subscription.frame())
+        else:
+            self._end(subscription, What.ERROR, frame)
+
+    def _end(self, subscription: Subscription, what: What, frame: Frame) -> None:
+        self.unsubscribe(subscription.request_id)
+        self._tell(what, subscription.request_id, frame)
+        self._tell(What.END, subscription.request_id, frame)
+
+
+def build_gap(request_id: str, facts: Mapping[str, Any]) -> Frame:
+    """Build the message that tells a callback of events that may be missing."""
+    return {
+        "status": EVENT,
+        "headers": {"X-Request-Id": request_id},
+        "body": dict(facts),
+    }
+
+
+def _refuses(status: Any) -> bool:
+    return isinstance(status, int) and status >= REFUSED
+
+
+def _key(body: Any) -> Key | None:
+    """Return what identifies a reliable event, where it does."""
+    if not isinstance(body, dict):
+        return None
+    key = body.get("partitionId"), body.get("sequenceId")
+    hashable = all(isinstance(part, str | int | float) for part in key)
+    return key if hashable else None

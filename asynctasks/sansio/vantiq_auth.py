@@ -1,0 +1,139 @@
+"""The token of a Vantiq client: how it signs requests, and how it is renewed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .auth import Auth, AuthFlow, Secret
+from .dialect import field
+from .http import Response, check_header
+from .vantiq_requests import Api
+
+
+__all__ = ["VantiqAuth"]
+
+PATIENCE = 60.0
+"""Seconds until the next try, when a token that is still good was not renewed."""
+
+
+class VantiqAuth(Auth):
+    """
+    Signs with a token; tells the server of another namespace or user.
+
+    Args:
+        api: of the server that renews the token.
+        refresh_after: seconds of age at which the token is renewed before the next
+            request; None leaves that to the user.
+    """
+
+    def __init__(self, api: Api, refresh_after: float | None = None) -> None:
+        self._api = api
+        self._refresh_after = refresh_after
+        self._due: float | None = None
+        self._token: Secret | None = None
+        self._id_token: Secret | None = None
+        self._namespace: str | None = None
+        self._impersonated: str | None = None
+        self._headers: Mapping[str, str] = {}
+
+    def __repr__(self) -> str:
+        return f"<VantiqAuth {'with a' if self._token else 'without'} token>"
+
+    @property
+    def token(self) -> str | None:
+        """The access token, if there is one."""
+        return self._token.reveal() if self._token is not None else None
+
+    @property
+    def id_token(self) -> str | None:
+        """The id token, if the server gave one."""
+        return self._id_token.reveal() if self._id_token is not None else None
+
+    @property
+    def namespace(self) -> str | None:
+        """The namespace that requests are for; None means the token's own."""
+        return self._namespace
+
+    @namespace.setter
+    def namespace(self, namespace: str | None) -> None:
+        if namespace is not None:
+            check_header("namespace", namespace)
+        self._namespace = namespace
+        self._build()
+
+    @property
+    def impersonated(self) -> str | None:
+        """The user in whose name requests are made; None means the token's own."""
+        return self._impersonated
+
+    @impersonated.setter
+    def impersonated(self, username: str | None) -> None:
+        if username is not None:
+            check_header("username", username)
+        self._impersonated = username
+        self._build()
+
+    def accept(self, token: str, id_token: str | None, now: float) -> None:
+        """
+        Sign with this token from now on.
+
+        Raises:
+            InvalidArgument: it cannot be sent.
+        """
+        self._token = Secret(check_header("access_token", token, secret=True))
+        self._id_token = Secret(id_token) if id_token is not None else None
+        after = self._refresh_after
+        self._due = None if after is None else now + after
+        self.generation += 1
+        self._build()
+
+    def accept_answer(self, response: Response) -> None:
+        """
+        Take the tokens out of the answer to an authentication.
+
+        Raises:
+            RemoteProtocolError: it holds none.
+        """
+        document: Any = response.json()
+        token = field(document, "accessToken", str, response, required=True)
+        self.accept(token, field(document, "idToken", str, response), response.at)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._token = self._id_token = self._due = None
+        self._namespace = self._impersonated = None
+        self._build()
+
+    def _build(self) -> None:
+        headers = {}
+        if self._token is not None:
+            headers["Authorization"] = f"Bearer {self._token.reveal()}"
+        if self._namespace is not None:
+            headers["X-Target-Namespace"] = self._namespace
+        if self._impersonated is not None:
+            headers["X-Impersonate-User"] = self._impersonated
+        self._headers = headers
+
+    # --- what the driver needs -----------------------------------------------
+
+    @property
+    def renewable(self) -> bool:
+        """Whether a refused token may be renewed."""
+        return self._refresh_after is not None and self._token is not None
+
+    def due(self, now: float) -> bool:
+        """Tell whether the token has reached the age at which it is renewed."""
+        return self._due is not None and now >= self._due
+
+    def renew(self) -> AuthFlow:
+        """Renew the token; where that is refused, the old one is used a bit longer."""
+        response = yield self._api.refresh(self.token or "")
+        if response.status < 400:  # noqa: PLR2004 - refusals
+            self.accept_answer(response)
+        else:
+            self._due = response.at + PATIENCE
+
+    def headers(self) -> Mapping[str, str]:
+        """Return the headers that sign a request."""
+        return self._headers

@@ -1,0 +1,428 @@
+"""
+What is asked of Vantiq: one request for each operation, byte for byte as documented.
+
+The JSON in queries and bodies has Python's default separators, and queries are quoted
+as forms are: Vantiq's own SDK writes them so, and tests compare them.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+import json
+import re
+from typing import Any, Union
+from urllib.parse import quote, quote_plus, urljoin, urlsplit
+
+import attrs
+
+from .http import Body, BodySource, Headers, Part, Request, build_multipart
+from .urls import origin_of, segment
+from .values import vantiq_json_default
+from .vantiq import PREFIX, VantiqError, VantiqResources
+from ..exceptions import InvalidArgument, VantiqException
+
+
+__all__ = [
+    "PUBLISHING",
+    "Api",
+    "Batched",
+    "build_event_path",
+    "build_part",
+    "check_upload",
+    "count_query",
+    "dump",
+    "quote_id",
+    "select_query",
+    "topic_id",
+    "without_id",
+]
+
+JSON_HEADERS = Headers({"Content-Type": "application/json"})
+"""Also sent where there is no body."""
+
+TEXT_HEADERS = Headers({"Content-Type": "text/plain"})
+
+PLAIN_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
+"""An id that is one segment and needs no quoting."""
+
+ID_SAFE = "/:@!$'()*,;=~+&"
+"""Not quoted in ids: names of documents and topics are paths."""
+
+QUERY_SAFE = "!$'()*,/:?@"
+
+Given = Union[Mapping[str, Any], Sequence[Any], None]  # noqa: UP007 - evaluated at run time
+"""What is sent: named values, a list of things, or nothing."""
+
+UPLOAD_ERRORS = {
+    "upload.contenttype": ("Missing content type specification for an upload call()."),
+    "upload.resource": "The resource type is missing for an upload() call.",
+    "content": (
+        "The filename and inmem parameters for an upload() call are both missing."
+    ),
+    "duplicatename": (
+        "When uploading in memory object, only one of filename or doc_name is "
+        "permitted."
+    ),
+    "noname": (
+        "Neither a file name nor a document name was provided for an upload() call."
+    ),
+}
+
+PUBLISHING = (
+    VantiqResources.SERVICES,
+    VantiqResources.SOURCES,
+    VantiqResources.TOPICS,
+)
+"""What can be published to, and subscribed to without an operation."""
+
+
+def dump(value: Any) -> str:
+    """
+    Write JSON as Vantiq's SDK does; values of Vantiq take their external form.
+
+    Raises:
+        TypeError, ValueError, RecursionError: JSON has no such value.
+    """
+    return json.dumps(value, default=vantiq_json_default, allow_nan=False)
+
+
+@attrs.frozen(kw_only=True)
+class Batched:
+    """One request of a batch; its path is relative to the resources."""
+
+    method: str
+    uri: str
+    body: Any = None
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+
+
+@attrs.frozen
+class Api:
+    """
+    Builds the requests of one server.
+
+    Args:
+        origin: scheme, host and port.
+        prefix: the path below which Vantiq answers; usually empty.
+        version: of the API.
+    """
+
+    origin: str
+    prefix: str = ""
+    version: str = "1"
+    root: str = attrs.field(init=False)
+    """The path of all resources."""
+
+    @root.default
+    def _root(self) -> str:
+        return f"{self.prefix}/api/v{segment(self.version, 'api_version')}/resources"
+
+    @property
+    def socket(self) -> Request:
+        """The handshake of the WebSocket; it carries no credentials."""
+        path = f"{self.root.removesuffix('resources')}wsock/websocket"
+        return Request("GET", f"{self.origin}{path}", anonymous=True)
+
+    @property
+    def status(self) -> Request:
+        """A question that every server answers, if only with a refusal."""
+        path = f"{self.root.removesuffix('resources')}_status"
+        return Request("GET", path, anonymous=True)
+
+    # --- authentication ------------------------------------------------------
+
+    def authenticate(self, username: str, password: str) -> Request:
+        """Exchange name and password for a token."""
+        pair = base64.b64encode(f"{username}:{password}".encode()).decode()
+        headers = Headers({"Authorization": f"Basic {pair}"})
+        return Request("GET", f"{self.prefix}/authenticate", headers, anonymous=True)
+
+    def refresh(self, token: str) -> Request:
+        """Exchange a token for a new one; the token is the body."""
+        return self._with_token("refresh", token)
+
+    def revoke(self, token: str) -> Request:
+        """End the validity of a token."""
+        return self._with_token("revoke", token)
+
+    def _with_token(self, verb: str, token: str) -> Request:
+        path = f"{self.prefix}/authenticate/{verb}"
+        return Request("POST", path, TEXT_HEADERS, token.encode(), anonymous=True)
+
+    # --- resources -----------------------------------------------------------
+
+    def path(
+        self, resource: str, resource_id: str | None = None, suffix: str = ""
+    ) -> str:
+        """
+        Return the path of a resource, or of one thing in it.
+
+        Args:
+            resource: ``"system.documents"``, or the name of a type.
+            resource_id: what the user calls it; None means the whole resource.
+            suffix: what follows the id.
+
+        Raises:
+            InvalidArgument: a name is empty, holds controls, or climbs.
+        """
+        name = resource.removeprefix(PREFIX) if isinstance(resource, str) else resource
+        if not (isinstance(name, str) and PLAIN_ID.fullmatch(name)):
+            name = segment(name, "resource")
+        place = name if name != resource else f"custom/{name}"
+        if resource_id is None:
+            return f"{self.root}/{place}{suffix}"
+        return f"{self.root}/{place}/{quote_id(resource_id)}{suffix}"
+
+    def get(
+        self,
+        resource: str,
+        resource_id: str | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        suffix: str = "",
+    ) -> Request:
+        """Read; it may be repeated, and redirected within the server."""
+        url = self.path(resource, resource_id, suffix) + _query(query)
+        return Request("GET", url, JSON_HEADERS, follow=True)
+
+    def send(
+        self,
+        method: str,
+        resource: str,
+        resource_id: str | None = None,
+        *,
+        instance: Given = None,
+        query: Mapping[str, str] | None = None,
+        suffix: str = "",
+    ) -> Request:
+        """
+        Change something; nothing is sent as an empty object.
+
+        Raises:
+            TypeError, ValueError, RecursionError: JSON has no such value.
+        """
+        url = self.path(resource, resource_id, suffix) + _query(query)
+        body = dump({} if instance is None else instance).encode()
+        return Request(method, url, JSON_HEADERS, body)
+
+    def execute(
+        self,
+        procedure_id: str,
+        params: Given,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        *,
+        streamed: bool = False,
+    ) -> Request:
+        """
+        Execute a procedure.
+
+        Raises:
+            TypeError, ValueError, RecursionError: JSON has no such parameters.
+        """
+        resource = VantiqResources.PROCEDURES
+        request = self.send(
+            "POST", resource, procedure_id, instance=params, query=query
+        )
+        given = Headers(headers or {})
+        request = attrs.evolve(request, headers=given, streamed=streamed)
+        return request.with_headers(JSON_HEADERS)
+
+    def delete(
+        self,
+        resource: str,
+        resource_id: str | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+    ) -> Request:
+        """Delete; never repeated, because the second answer would be a refusal."""
+        url = self.path(resource, resource_id) + _query(query)
+        return Request("DELETE", url, JSON_HEADERS)
+
+    def batch(self, requests: Iterable[Batched]) -> Request:
+        """Make one request of many, which the server runs in parallel."""
+        items = [attrs.asdict(each) for each in requests]
+        body = dump(items).encode()
+        path = f"{self.root.removesuffix('resources')}batch"
+        return Request("POST", path, JSON_HEADERS, body)
+
+    # --- documents -----------------------------------------------------------
+
+    def download(self, path: str) -> Request:
+        """
+        Fetch the content of a document.
+
+        Args:
+            path: the ``content`` of the document, below the server or absolute. An
+                absolute one of another origin is asked without credentials.
+
+        Raises:
+            InvalidArgument: it is no path and no http(s) URL.
+        """
+        if not isinstance(path, str) or not path:
+            raise InvalidArgument("path", path, "give the content of a document")
+        if "://" not in path and not path.startswith("//"):
+            path = f"{self.prefix}/{path.removeprefix('/')}"
+        url = quote(urljoin(f"{self.origin}/", path), safe="/%:@!$&'()*,;=~+?[]")
+        try:
+            foreign = origin_of(url) != self.origin
+        except ValueError as exc:
+            raise InvalidArgument("path", path, f"cannot be fetched: {exc}") from exc
+        if not foreign:
+            parts = urlsplit(url)
+            url = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        return Request("GET", url, anonymous=foreign, streamed=True, follow=True)
+
+    def upload(
+        self, resource: str, part: Part, *, boundary: str, replayable: bool = False
+    ) -> Request:
+        """Send one file as a form."""
+        body: Body
+        body, kind = build_multipart([part], boundary=boundary)
+        headers = Headers({"Content-Type": kind})
+        return Request(
+            "POST", self.path(resource), headers, body, replayable=replayable
+        )
+
+
+def build_part(
+    content: bytes | BodySource, content_type: str, filename: str, doc_name: str | None
+) -> Part:
+    """Build the part of an upload; Vantiq calls the document as the part's file."""
+    return Part(filename, content, doc_name or filename, content_type)
+
+
+def check_upload(
+    resource: str | None,
+    content_type: str | None,
+    filename: str | None,
+    doc_name: str | None,
+    inmem: str | bytes | bytearray | None,
+) -> VantiqError | None:
+    """Say what an upload lacks, or has twice; None where it can be made."""
+    complaints = {
+        "upload.contenttype": content_type is None,
+        "upload.resource": resource is None,
+        "content": filename is None and inmem is None,
+        "duplicatename": bool(filename and doc_name and inmem is not None),
+        "noname": filename is None and doc_name is None,
+    }
+    code = next((code for code, wrong in complaints.items() if wrong), None)
+    if code is None:
+        return None
+    return VantiqError(f"io.vantiq.python.{code}", UPLOAD_ERRORS[code], [])
+
+
+def quote_id(resource_id: str) -> str:
+    """
+    Quote an id; its slashes stay, because documents and topics are named by paths.
+
+    Raises:
+        InvalidArgument: it is empty, holds controls, or climbs.
+    """
+    if isinstance(resource_id, str) and PLAIN_ID.fullmatch(resource_id):
+        return resource_id
+    segment(resource_id, "resource_id")
+    return quote(resource_id, safe=ID_SAFE)
+
+
+def topic_id(resource: str, resource_id: str) -> str:
+    """Return the id as paths have it: topics begin with a slash."""
+    if resource != VantiqResources.TOPICS or not isinstance(resource_id, str):
+        return resource_id
+    return resource_id if resource_id.startswith("/") else f"/{resource_id}"
+
+
+def _query(params: Mapping[str, str] | None) -> str:
+    """Quote as aiohttp quotes the parameters that it is given."""
+    if not params:
+        return ""
+    pairs = (
+        f"{quote_plus(name, QUERY_SAFE)}={quote_plus(value, QUERY_SAFE)}"
+        for name, value in params.items()
+    )
+    return f"?{'&'.join(pairs)}"
+
+
+def select_query(
+    properties: Sequence[str] | None,
+    where: Mapping[str, Any] | None,
+    sort_spec: Mapping[str, int] | None,
+    limit: int | None,
+    options: Mapping[str, str] | None,
+) -> dict[str, str]:
+    """
+    Build the query of a select; the options come last and win.
+
+    Raises:
+        VantiqException: an option is no text.
+        TypeError, ValueError, RecursionError: JSON has no such value.
+    """
+    query: dict[str, str] = {}
+    if properties:
+        query["props"] = dump(properties)
+    if where is not None:
+        query["where"] = dump(where)
+    if sort_spec:
+        query["sort"] = dump(sort_spec)
+    if limit is not None and limit > 0:
+        query["limit"] = str(limit)
+        query["count"] = "true"
+    for name, value in (options or {}).items():
+        if not (isinstance(name, str) and isinstance(value, str)):
+            message = (
+                "Options to queries must be of type str. "
+                "Found key {0}:{1} and value {2}:{3}."
+            )
+            params = [name, type(name).__name__, value, type(value).__name__]
+            code = "io.vantiq.python.option.stringsrequired"
+            raise VantiqException(code, message, params)
+        query[name] = value
+    return query
+
+
+def count_query(where: Mapping[str, Any] | None) -> dict[str, str]:
+    """Build the query of a count: as few rows as possible, and their number."""
+    query = {"count": "true", "limit": "1"}
+    if where is not None:
+        query["where"] = dump(where)
+    query["props"] = dump(["_id"])
+    return query
+
+
+def without_id(instance: Any) -> Any:
+    """Return a copy without ``_id``, which Vantiq would take for a changed id."""
+    if isinstance(instance, Mapping):
+        return {name: value for name, value in instance.items() if name != "_id"}
+    if isinstance(instance, list | tuple):
+        return [without_id(each) for each in instance]
+    return instance
+
+
+def build_event_path(resource: str, resource_id: str, operation: str | None) -> str:
+    """
+    Return the path under which events are subscribed to.
+
+    Raises:
+        VantiqException: the resource has no events, or takes no operation, or needs
+            one.
+        InvalidArgument: the id is empty, holds controls, or climbs.
+    """
+    if resource not in {*PUBLISHING, VantiqResources.TYPES}:
+        code = "io.vantiq.python.invalidsubscribetype"
+        message = "Only 'topics', 'sources', 'services', and 'types' support subscribe"
+        raise VantiqException(code, message, [])
+    if resource == VantiqResources.TYPES and not operation:
+        code = "io.vantiq.python.operationrequired"
+        raise VantiqException(code, "Operation required for {0}", [resource])
+    if resource != VantiqResources.TYPES and operation:
+        code = "io.vantiq.python.operationillegal"
+        types = [VantiqResources.TYPES]
+        raise VantiqException(code, "Operation only support for {0}", types)
+    segment(resource_id, "resource_id")
+    name = VantiqResources.unqualified_name(resource)
+    if resource == VantiqResources.TOPICS:
+        return f"/{name}{topic_id(resource, resource_id)}"
+    suffix = f"/{operation.lower()}" if operation else ""
+    return f"/{name}/{resource_id}{suffix}"

@@ -1,0 +1,606 @@
+"""
+The Vantiq subscriber transport: one WebSocket, and a worker for each callback.
+
+What the frames mean is said by :class:`Subscriptions`, which is pure; here bytes are
+moved, connections are made again, and callbacks are called. A callback that is slow
+or raises harms nobody but itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+import contextlib
+import logging
+import random
+from typing import Any, Union
+
+import attrs
+
+from .exceptions import (
+    AsyncTasksError,
+    ConnectionLost,
+    SubscriberClosed,
+    VantiqException,
+)
+from .sansio.retry import RetryPolicy, backoff
+from .sansio.subscription import (
+    Frame,
+    Notice,
+    Subscription,
+    Subscriptions,
+    What,
+    build_gap,
+)
+from .sansio.vantiq import VantiqError, VantiqResponse, read_errors
+from .transport import WebSocketStream
+from .vantiq_session import VantiqOptions
+
+
+__all__ = ["Callback", "Inbox", "InboxOptions", "VantiqSubscriber"]
+
+Callback = Callable[[str, dict[str, Any]], Union[Awaitable[None], None]]  # noqa: UP007
+"""
+Called with ``"connect"``, ``"message"``, ``"error"`` or ``"gap"``, and the message.
+
+An async function or a plain one, which runs on the event loop and must not block.
+"""
+
+RECONNECT = RetryPolicy(wait_initial=0.1, wait_max=30.0, wait_jitter=0.3)
+"""The waits between attempts to connect again."""
+
+STEADY = 10.0
+"""Seconds after which a connection counts as good, and the waits begin anew."""
+
+INSIST_AFTER = 2.0
+"""Seconds after which the server is told once more who we are."""
+
+STALLED_AFTER = 5.0
+"""Seconds that a full queue holds up the socket; then its oldest events go."""
+
+BURST = 100
+"""Frames that are read before the callbacks get a turn."""
+
+TURNS = 3
+"""Turns of the loop that a new worker leaves to whoever subscribed."""
+
+CLOSE_WITHIN = 5.0
+"""Seconds that the workers have to end."""
+
+
+@attrs.frozen(kw_only=True)
+class InboxOptions:
+    """What a subscription does with what arrives."""
+
+    callback: Callback
+    size: int
+    """Events that may wait."""
+
+    policy: str
+    """What happens when that many wait; see :class:`VantiqOptions`."""
+
+    ended: Callable[[], None] | None = None
+    """Called once, when nothing more will be told."""
+
+
+class Inbox:
+    """
+    The queue of one callback, and the asyncio task that empties it.
+
+    Args:
+        request_id: of the subscription.
+        options: what is called, and when.
+        forget: is told of each event that was not dealt with.
+        logger: gets the errors of the callback.
+    """
+
+    def __init__(
+        self,
+        request_id: str,
+        options: InboxOptions,
+        *,
+        forget: Callable[[str, Frame], None],
+        logger: logging.Logger,
+    ) -> None:
+        self.request_id = request_id
+        self.policy = options.policy
+        self.size = options.size
+        self.stalled = False
+        self.queue: deque[tuple[str, Frame]] = deque()
+        self._options = options
+        self._callback = options.callback
+        self._forget = forget
+        self._logger = logger
+        self._missed = 0
+        self._ended = False
+        self._wake: asyncio.Future[None] | None = None
+        self._room: asyncio.Future[None] | None = None
+
+    def put(self, what: str, frame: Frame) -> None:
+        """Queue a message; never waits."""
+        self.queue.append((what, frame))
+        wake = self._wake
+        if wake is not None:
+            self._wake = None
+            if not wake.done():
+                wake.set_result(None)
+
+    def drop(self) -> None:
+        """Drop the oldest event; the callback is told how many it missed."""
+        for index, (what, frame) in enumerate(self.queue):
+            if what == What.MESSAGE:
+                del self.queue[index]
+                self._forget(self.request_id, frame)
+                self._missed += 1
+                return
+
+    def discard(self) -> None:
+        """Drop all that waits, and end."""
+        self.queue.clear()
+        self._missed = 0
+        self.end()
+
+    def end(self) -> None:
+        """End after what still waits."""
+        self._ended = True
+        self._ring("_wake")
+        self._ring("_room")
+
+    def _ring(self, bell: str) -> None:
+        future: asyncio.Future[None] | None = getattr(self, bell)
+        if future is not None and not future.done():
+            future.set_result(None)
+
+    async def room(self, timeout: float) -> bool:
+        """Wait until there is room; return whether there is."""
+        while len(self.queue) >= self.size and not self._ended:
+            self._room = asyncio.get_running_loop().create_future()
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._room
+            except TimeoutError:
+                return False
+            finally:
+                self._room = None
+        return True
+
+    def start(self) -> asyncio.Task[None]:
+        """Begin to call the callback."""
+        name = f"asynctasks-vantiq {self.request_id}"
+        return asyncio.create_task(self._work(), name=name)
+
+    async def _work(self) -> None:
+        try:
+            await self._deliver()
+        finally:
+            if self._options.ended is not None:
+                self._options.ended()
+
+    async def _deliver(self) -> None:
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        loop = asyncio.get_running_loop()
+        while True:
+            while self.queue or self._missed:
+                await self._call(*self._take())
+            if self._ended:
+                return
+            self._wake = loop.create_future()
+            await self._wake
+
+    def _take(self) -> tuple[str, Frame]:
+        if self._missed:
+            missed, self._missed = self._missed, 0
+            facts = {"reason": "overflow", "missed": missed, "resumed": False}
+            return What.GAP.value, build_gap(self.request_id, facts)
+        message = self.queue.popleft()
+        if self._room is not None:
+            self._ring("_room")
+        self.stalled = False
+        return message
+
+    async def _call(self, what: str, frame: Frame) -> None:
+        try:
+            answer = self._callback(what, frame)
+            if answer is not None:
+                await answer
+        except Exception:
+            self._forget(self.request_id, frame)
+            self._logger.exception(
+                "The callback of %s raised; it stays subscribed", self.request_id
+            )
+
+
+class VantiqSubscriber:
+    """
+    The transport of one client, from its start until it is over.
+
+    Args:
+        connect: opens a WebSocket to the server.
+        token: returns the access token for it.
+        over: is awaited once, when the transport is over; with whether it ever was
+            open.
+        options: see :class:`VantiqOptions`.
+        logger: of the subscriber.
+    """
+
+    def __init__(
+        self,
+        *,
+        connect: Callable[[], Awaitable[WebSocketStream]],
+        token: Callable[[], Awaitable[str]],
+        over: Callable[[bool], Awaitable[None]],
+        options: VantiqOptions,
+        logger: logging.Logger,
+    ) -> None:
+        self._connect = connect
+        self._token = token
+        self._over = over
+        self._options = options
+        self._logger = logger
+        self._machine = Subscriptions(window=options.duplicate_window)
+        self._inboxes: dict[str, Inbox] = {}
+        self._answers: dict[str, asyncio.Future[Frame]] = {}
+        self._workers: set[asyncio.Task[None]] = set()
+        self._stream: WebSocketStream | None = None
+        self._cycling: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._started: asyncio.Future[None] | None = None
+        self._finished = False
+
+    # --- life ----------------------------------------------------------------
+
+    async def start(self) -> asyncio.Task[None]:
+        """
+        Connect; return the asyncio task, which ends when the transport is over.
+
+        Raises:
+            VantiqException: the server cannot be reached or refuses the token.
+        """
+        self._started = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._run(), name="asynctasks-vantiq")
+        await self.started()
+        return self._task
+
+    async def started(self) -> None:
+        """
+        Wait until the transport is open.
+
+        Raises:
+            VantiqException: it could not be opened.
+        """
+        if self._started is not None:
+            await asyncio.shield(self._started)
+
+    async def aclose(self) -> None:
+        """End the transport; may be called from a callback, and twice."""
+        current = asyncio.current_task()
+        if self._cycling is not None:
+            self._cycling.cancel()
+        if self._task is not None and self._task is not current:
+            await asyncio.wait([self._task], timeout=CLOSE_WITHIN)
+        workers = {worker for worker in self._workers if worker is not current}
+        for worker in workers:
+            worker.cancel()
+        if workers:
+            await asyncio.wait(workers, timeout=CLOSE_WITHIN)
+
+    async def _run(self) -> None:
+        cycling = asyncio.create_task(self._cycle(), name="asynctasks-vantiq-reader")
+        self._cycling = cycling
+        try:
+            await asyncio.wait([cycling])
+        finally:
+            cycling.cancel()
+            await asyncio.wait([cycling])
+            error = None if cycling.cancelled() else cycling.exception()
+            await self._finish(error)
+
+    async def _finish(self, error: BaseException | None) -> None:
+        """Tell everybody that it is over."""
+        self._finished = True
+        opened = self._start_over(error)
+        reason = str(error) if error is not None else "the client was closed"
+        closed = SubscriberClosed(reason)
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(closed)
+        self._answers.clear()
+        for inbox in self._inboxes.values():
+            if error is None:
+                inbox.discard()
+            else:
+                inbox.put(What.ERROR.value, _failure(inbox.request_id, reason))
+                inbox.end()
+        self._inboxes.clear()
+        if error is not None and opened:
+            self._logger.error("The subscriber transport is over", exc_info=error)
+        await self._over(opened)
+
+    def _start_over(self, error: BaseException | None) -> bool:
+        """Settle the start if it is still waited for; return whether it succeeded."""
+        started = self._started
+        if started is None or started.done():
+            return started is not None and started.exception() is None
+        failure = error or SubscriberClosed()
+        if not isinstance(failure, VantiqException):
+            code = "io.vantiq.python.subtransport.failed"
+            message = "Failed to start subscriber transport: {0}"
+            failure = VantiqException(code, message, [str(failure)])
+            failure.__cause__ = error
+        started.set_exception(failure)
+        started.exception()  # nobody has to look at it
+        return False
+
+    # --- connections ---------------------------------------------------------
+
+    async def _cycle(self) -> None:
+        """Go from one connection to the next until there is none."""
+        loop = asyncio.get_running_loop()
+        stream = await self._open()
+        if self._started is not None and not self._started.done():
+            self._started.set_result(None)
+        failures = 0
+        while True:
+            since = loop.time()
+            try:
+                await self._read(stream)
+            except ConnectionLost as exc:
+                self._logger.info("The subscriber lost its connection: %s", exc)
+            finally:
+                self._stream = None
+                self._machine.lost()
+                await stream.aclose()
+            failures = 0 if loop.time() - since >= STEADY else failures + 1
+            stream = await self._reopen(failures)
+
+    async def _reopen(self, failures: int) -> WebSocketStream:
+        """Connect again, ever more slowly; refused credentials end it."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._options.reconnect_for
+        while True:
+            dice = random.random()  # noqa: S311 - jitter, not secrecy
+            await asyncio.sleep(backoff(RECONNECT, max(failures, 1), dice))
+            try:
+                return await self._open()
+            except VantiqException:
+                raise
+            except AsyncTasksError as exc:
+                failures += 1
+                self._logger.info("The subscriber cannot connect again: %s", exc)
+                if loop.time() >= until:
+                    raise
+
+    async def _open(self) -> WebSocketStream:
+        """Connect and say who we are, within the time for it."""
+        token = await self._token()
+        stream = await self._connect()
+        try:
+            async with asyncio.timeout(self._options.connect_timeout):
+                self._machine.connected(token)
+                await self._introduce(stream)
+        except TimeoutError as exc:
+            await stream.aclose()
+            reason = "the server does not say whether it accepts the token"
+            raise ConnectionLost(reason) from exc
+        except BaseException:
+            await stream.aclose()
+            raise
+        self._stream = stream
+        self._logger.debug("Authentication completed.")
+        return stream
+
+    async def _introduce(self, stream: WebSocketStream) -> None:
+        insisting = asyncio.create_task(self._insist(stream))
+        try:
+            while not self._machine.ready:
+                self._machine.receive(await stream.receive(), 0.0)
+                for notice in self._machine.events():
+                    await self._attend(notice)
+        finally:
+            insisting.cancel()
+            await asyncio.wait([insisting])
+        await self._send(stream)
+
+    async def _insist(self, stream: WebSocketStream) -> None:
+        while True:
+            with contextlib.suppress(ConnectionLost):
+                await self._send(stream)
+            await asyncio.sleep(INSIST_AFTER)
+            self._machine.insist()
+
+    async def _send(self, stream: WebSocketStream) -> None:
+        for text in self._machine.to_send():
+            await stream.send(text)
+
+    async def _flush(self) -> None:
+        """Send what is to be sent, if there is a connection; else it keeps."""
+        if self._stream is not None:
+            # The reader notices too, and what matters is said again.
+            with contextlib.suppress(ConnectionLost):
+                await self._send(self._stream)
+
+    # --- frames --------------------------------------------------------------
+
+    async def _read(self, stream: WebSocketStream) -> None:
+        machine = self._machine
+        now = asyncio.get_running_loop().time
+        message = What.MESSAGE
+        turn = BURST
+        while True:
+            machine.receive(await stream.receive(), now())
+            for notice in machine.events():
+                if notice.what is message:
+                    await self._deliver(notice)
+                else:
+                    await self._attend(notice)
+            if machine.sending:
+                await self._send(stream)
+            turn -= 1
+            if not turn:
+                turn = BURST
+                await asyncio.sleep(0)
+
+    async def _deliver(self, notice: Notice) -> None:
+        inbox = self._inboxes.get(notice.request_id)
+        if inbox is None:
+            return
+        if len(inbox.queue) >= inbox.size:
+            await self._make_room(inbox)
+        inbox.put("message", notice.frame)
+
+    async def _make_room(self, inbox: Inbox) -> None:
+        """Do what the subscription's policy says of a queue that is full."""
+        if inbox.policy == "error":
+            reason = f"more than {inbox.size} events wait for the callback"
+            self._logger.error("%s: %s; it ends", inbox.request_id, reason)
+            inbox.put(What.ERROR.value, _failure(inbox.request_id, reason))
+            self._machine.unsubscribe(inbox.request_id)
+            self._end(inbox.request_id)
+            return
+        if inbox.policy == "block" and not inbox.stalled:
+            if await inbox.room(STALLED_AFTER):
+                return
+            inbox.stalled = True
+            self._logger.warning(
+                "The callback of %s does not move; it loses events", inbox.request_id
+            )
+        inbox.drop()
+
+    async def _attend(self, notice: Notice) -> None:
+        """Deal with what is no event."""
+        what, request_id, frame = notice
+        if what is What.READY:
+            return
+        if what is What.REFUSED:
+            raise self._refused(frame)
+        if what is What.RESTART:
+            raise ConnectionLost("the server cannot subscribe now")
+        if what is What.GARBLED:
+            self._logger.warning("A frame could not be read: %r", frame["data"])
+            return
+        if what is What.END:
+            self._end(request_id)
+            return
+        answer = self._answers.pop(request_id, None)
+        if answer is not None and not answer.done():
+            # Whoever subscribed hears of it before the callback does.
+            answer.set_result(frame)
+        if request_id in self._inboxes:
+            self._inboxes[request_id].put(what.value, frame)
+
+    def _refused(self, frame: Frame) -> VantiqException:
+        first = read_errors(frame.get("body"), frame["status"])[0]
+        facts = [frame["status"], first.code, first.message]
+        self._logger.error("Connect call failed: %s :: %s:%s", *facts)
+        message = "Connect call failed: {0} :: {1}:{2}"
+        return VantiqException("io.vantiq.python.connect.failed", message, facts)
+
+    def _end(self, request_id: str) -> None:
+        inbox = self._inboxes.pop(request_id, None)
+        if inbox is not None:
+            inbox.end()
+
+    # --- what the client calls -----------------------------------------------
+
+    async def subscribe(
+        self,
+        path: str,
+        params: Mapping[str, Any] | None,
+        namespace: str | None,
+        options: InboxOptions,
+        *,
+        timeout: float,
+    ) -> VantiqResponse:
+        """
+        Subscribe, and wait for the server's answer.
+
+        Returns:
+            Success once the server accepted; a failure with its errors when it
+            refuses, does not answer in time, or there is such a subscription.
+        """
+        if self._finished:
+            message = "No transport for subscriptions has been established."
+            return _failed("io.vantiq.python.notransport", message, [])
+        request_id = Subscription(path, {}, namespace).request_id
+        if request_id in self._inboxes:
+            message = "A subscription for path {0} already exists for ns {1}."
+            facts = [path, namespace or "current"]
+            return _failed("io.vantiq.python.subscribed", message, facts)
+        self._machine.subscribe(path, params, namespace)
+        inbox = self._inboxes[request_id] = Inbox(
+            request_id, options, forget=self._machine.forget, logger=self._logger
+        )
+        answer = asyncio.get_running_loop().create_future()
+        self._answers[request_id] = answer
+        try:
+            await self._flush()
+            self._logger.debug("Subscription request sent.")
+            async with asyncio.timeout(timeout):
+                frame: Frame = await answer
+        except TimeoutError:
+            self._forget(request_id)
+            message = "No answer to the subscription for path {0} within {1} s."
+            code = "io.vantiq.python.subscribe.timeout"
+            return _failed(code, message, [path, timeout])
+        except SubscriberClosed as exc:
+            message = "No transport for subscriptions has been established: {0}"
+            return _failed("io.vantiq.python.notransport", message, [str(exc)])
+        except BaseException:
+            self._forget(request_id)
+            raise
+        worker = inbox.start()
+        self._workers.add(worker)
+        worker.add_done_callback(self._workers.discard)
+        return _response(frame)
+
+    def unsubscribe(self, path: str, namespace: str | None) -> bool:
+        """End a subscription on our side; return whether there was one."""
+        return self._forget(Subscription(path, {}, namespace).request_id)
+
+    def _forget(self, request_id: str) -> bool:
+        self._machine.unsubscribe(request_id)
+        self._answers.pop(request_id, None)
+        inbox = self._inboxes.pop(request_id, None)
+        if inbox is not None:
+            inbox.discard()
+        return inbox is not None
+
+    def name_of(self, request_id: str) -> str | None:
+        """Return the server's name of a persistent subscription."""
+        known = request_id in self._machine
+        return self._machine[request_id].name if known else None
+
+    async def acknowledge(
+        self, request_id: str, name: str, partition: Any, sequence: Any
+    ) -> None:
+        """Tell the server that a reliable event was dealt with; waits for nothing."""
+        self._machine.acknowledge(request_id, name, partition, sequence)
+        await self._flush()
+
+
+def _failed(code: str, message: str, params: list[Any]) -> VantiqResponse:
+    return VantiqResponse.from_error(VantiqError(code, message, params))
+
+
+def _response(frame: Frame) -> VantiqResponse:
+    status = frame["status"]
+    if status < 400:  # noqa: PLR2004 - refusals
+        return VantiqResponse(successful=True, status_code=204, content_type=None)
+    response = VantiqResponse(
+        successful=False, status_code=status, content_type=frame.get("contentType")
+    )
+    response.errors = read_errors(frame.get("body"), status)
+    return response
+
+
+def _failure(request_id: str, reason: str) -> Frame:
+    """Build the message that tells a callback of an end that the server did not."""
+    code = "io.vantiq.python.subtransport.failed"
+    error = {"code": code, "message": reason, "params": []}
+    return {
+        "status": 503,
+        "headers": {"X-Request-Id": request_id},
+        "body": [error],
+    }
