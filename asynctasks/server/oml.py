@@ -73,7 +73,7 @@ PRELOADED = 3600.0
 
 ENVIRONMENTS = (
     {
-        "name": "seaborn",
+        "name": "seaborn_env",
         "size": "1.7 GiB",
         "description": "Conda environment with seaborn",
         "number_of_installed_packages": 78,
@@ -185,6 +185,10 @@ class OmlService:
         self, request: Request, response: Response, match: re.Match[str] | None
     ) -> Response:
         """Add the headers that every answer has, or those of its kind."""
+        if isinstance(response, Awaited):
+            late = response.answer
+            dressed = partial(self._dress_late, request, late, match)
+            return attrs.evolve(response, answer=dressed)
         headers = dict(response.headers) | dict(SAFE)
         if match is not None and match[2] == "v1":
             headers |= dict(ENDING)
@@ -196,6 +200,14 @@ class OmlService:
             headers["Content-Encoding"] = "gzip"
             body = gzip.compress(body, mtime=0)
         return attrs.evolve(response, headers=Headers(headers), body=body)
+
+    def _dress_late(
+        self,
+        request: Request,
+        late: Callable[[], Response],
+        match: re.Match[str] | None,
+    ) -> Response:
+        return self._dress(request, late(), match)
 
     def _session(self) -> dict[str, str]:
         """Return the cookie of a session; nothing is kept under it."""
@@ -250,8 +262,8 @@ class OmlService:
         """Answer that a job is pending, or finished."""
         task = self._find(call)
         if not self._over(task, call.now):
-            document = describe(task, call.version, call.now)
-            return answer({**document, "status": "job is still running"}, 202)
+            facts = {"status": "job is still running"}
+            return answer(describe(task, call.version, call.now, **facts), 202)
         url = f"{call.base}/{call.version}/jobs/{job_id(task)}/result"
         headers = {"Content-Location": url}
         if self._quirks.location:
@@ -290,11 +302,13 @@ class OmlService:
             if task.order.labels["asynchronous"]
         ]
         rows = [
-            {
-                **describe(task, "v2", call.now),
-                "job_id": job_id(task),
-                "status": self._word(task, call.now),
-            }
+            describe(
+                task,
+                "v2",
+                call.now,
+                job_id=job_id(task),
+                status=self._word(task, call.now),
+            )
             for task in tasks
         ]
         return answer({"result": rows})
@@ -448,11 +462,14 @@ def build_result(task: SimulatedTask, words: str | None, *, refused: int) -> Res
     return answer(failure(words or own), refused)
 
 
-def describe(task: SimulatedTask, form: str, now: float) -> dict[str, Any]:
-    """Write down since when there is a job."""
+def describe(
+    task: SimulatedTask, form: str, now: float, **facts: str
+) -> dict[str, Any]:
+    """Write down a job, and since when there is one."""
     end = now if task.ended_at is None else task.ended_at
     return {
         "createdDate": write_time(task.created_at, form),
+        **facts,
         "elapsedTime": write_elapsed(end - task.created_at),
     }
 
