@@ -18,6 +18,7 @@ PRINTED = {
     "aimms_v1.py": "Optimal makespan 73.0",
     "aimms_v2.py": "task response json: {'count': 3.0}",
     "aiohttp_backend.py": "200 {'x': 1}",
+    "desp_processing.py": "result.txt says: Insula is great!",
     "many_tasks.py": "no such model",
     "one_task.py": "result: {'hello': 'world'}",
     "own_service.py": "lift-off",
