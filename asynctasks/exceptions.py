@@ -264,7 +264,7 @@ class ResponseError(AsyncTasksError):
         self.response = response
         self.message = message
         self.request = request
-        self.status = response.status
+        self.status: int = response.status
         self.attempts = response.attempts
         self.request_id = response.request_id
 
@@ -369,7 +369,7 @@ class RemoteProtocolError(ProtocolError):
         self.response = response
         self.found = found
         self.request = request
-        self.status = response.status if response is not None else None
+        self.status: int | None = response.status if response is not None else None
         if response is not None:
             self.attempts = response.attempts
             self.request_id = response.request_id
@@ -504,7 +504,7 @@ class TaskError(AsyncTasksError):
     ) -> None:
         self.task_id = task_id
         self.token = token
-        self.status = status
+        self.status: TaskStatus | None = status
 
     def __str__(self) -> str:
         return f"task {excerpt(self.task_id)} {self._what()}"
@@ -671,7 +671,9 @@ class VantiqException(AsyncTasksError, RuntimeError):
         params: what goes into the template.
     """
 
-    def __init__(self, code: str, message: str, params: list[Any] | None = None) -> None:
+    def __init__(
+        self, code: str, message: str, params: list[Any] | None = None
+    ) -> None:
         self.code = code
         self.message = message
         self.params = [] if params is None else params
