@@ -294,7 +294,8 @@ class AiohttpTransport(Transport):
                     decode_text=False,
                     **options,
                 )
-            # It followed redirects; what is said there is meant for one origin.
+            # A session of the caller follows redirects; what is said is meant for
+            # one origin.
             history = socket._response.history  # noqa: SLF001 - nothing else tells
             if not history:
                 return WebSocketStream(socket, request.redacted())
@@ -326,6 +327,7 @@ class AiohttpTransport(Transport):
                 # How many requests run at once is the driver's decision.
                 connector=aiohttp.TCPConnector(limit=0),
                 cookie_jar=aiohttp.DummyCookieJar(),
+                middlewares=(_stay_here,),
                 trust_env=self._trust_env,
             )
         if self._session.closed:
@@ -539,6 +541,19 @@ def _response(
         )
     now = asyncio.get_running_loop().time()
     return Response(answer.status, Headers(answer.headers), body, at=now)
+
+
+async def _stay_here(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Refuse the redirect of a WebSocket, for which aiohttp has no option."""
+    answer = await handler(request)
+    if "Upgrade" in request.headers and 300 <= answer.status < 400:  # noqa: PLR2004
+        answer.close()
+        raise aiohttp.WSServerHandshakeError(
+            answer.request_info, answer.history, status=answer.status
+        )
+    return answer
 
 
 def _no_websocket(request: Request, status: int) -> RemoteProtocolError:
