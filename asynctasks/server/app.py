@@ -6,20 +6,26 @@ This is the only module of the server that knows aiohttp.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-import re
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+import logging
+import os
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
 
-from aiohttp import ClientSession, ClientTimeout, web
+from aiohttp import ClientSession, ClientTimeout, WSCloseCode, WSMsgType, web
 
 from .aimms_submits import AimmsApp
+from .connection import Connection
 from .half import refuse
+from .live import Item, Streamed
 from .simulator import Simulator
+from .storage import SqliteStorage
+from .strangers import bracketed, complaint, target_of
 from .tasks import Executor
+from .vantiq_world import VantiqWorld
 from .worker import Worker
-from .world import build_halves, build_simulator
+from .world import build_halves, build_simulator, vantiq_world
 from ..exceptions import ConfigError, ConnectionLost, InvalidState
 from ..sansio.http import Headers, Request, Response
 from ..sansio.urls import is_loopback
@@ -27,12 +33,12 @@ from ..sansio.urls import is_loopback
 
 __all__ = ["LocalServer"]
 
+LOGGER = logging.getLogger("asynctasks.server")
+
+FRAMES = {WSMsgType.BINARY, WSMsgType.TEXT}
+
 HOOK_TIMEOUT = ClientTimeout(total=5)
 """A task-state hook has to answer within this time, and is not called again."""
-
-ABSOLUTE = re.compile(r"\Ahttps?://[^/?]*", re.IGNORECASE)
-
-PRINTABLE = "".join(chr(code) for code in range(0x21, 0x7F))
 
 GRACE = 1.0
 """Seconds that the answers under way have when the server is closed."""
@@ -58,12 +64,13 @@ class LocalServer:
         max_body: the size of a request's body at most, in bytes.
         apps: the published AIMMS applications; None accepts any.
         services: register the packaged services (in a new world).
+        data: a file that keeps what Vantiq's clients store; None keeps it in memory.
 
     Raises:
         ConfigError: the address can be reached by others, and there is no key.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a fact of one server
         self,
         simulator: Simulator | None = None,
         *,
@@ -74,6 +81,7 @@ class LocalServer:
         max_body: int = 128 * 1024 * 1024,
         apps: Mapping[str, AimmsApp] | None = None,
         services: bool = True,
+        data: str | os.PathLike[str] | None = None,
     ) -> None:
         self._guarded = not is_loopback(f"http://{bracketed(host)}")
         if self._guarded and not api_key:
@@ -84,7 +92,12 @@ class LocalServer:
         self.simulator = simulator
         """The world: its services, tasks, faults and counts."""
 
+        self.vantiq: VantiqWorld = vantiq_world(simulator, api_key=api_key)
+        """The part of the world with Vantiq's data, functions and subscriptions."""
+
         self._address = (host, port)
+        self._data = data
+        self._storage: SqliteStorage | None = None
         self._max_body = max_body
         self._halves = build_halves(
             simulator, api_key=api_key, guard_local=self._guarded, apps=apps
@@ -123,17 +136,25 @@ class LocalServer:
         Listen.
 
         Raises:
-            ConfigError: the port is taken or the address is not of this machine.
+            ConfigError: the port is taken, the address is not of this machine, or
+                the file with the data cannot be used.
             InvalidState: the server is running already.
         """
         if self._runner is not None:
             raise InvalidState("the server is running already")
+        items: Sequence[Item] = ()
+        if self._data is not None:
+            self._storage = await asyncio.to_thread(SqliteStorage, self._data)
+            items = await asyncio.to_thread(self._storage.read)
         app = web.Application(client_max_size=self._max_body)
         app.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE)
-        self._worker = Worker(self.simulator, *self._halves, send=self._send)
-        await self._runner.setup()
+        self._worker = Worker(
+            self.simulator, *self._halves, send=self._send, storage=self._storage
+        )
         try:
+            await self._runner.setup()
+            self._worker.start(items)
             await self._listen(self._runner)
         except BaseException:
             await self.aclose()
@@ -144,6 +165,7 @@ class LocalServer:
         runner, self._runner = self._runner, None
         worker, self._worker = self._worker, None
         session, self._session = self._session, None
+        storage, self._storage = self._storage, None
         self._url = ""
         if worker is not None:
             await worker.aclose()
@@ -151,6 +173,8 @@ class LocalServer:
             await runner.cleanup()
         if session is not None:
             await session.close()
+        if storage is not None:
+            await asyncio.to_thread(storage.close)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -177,8 +201,10 @@ class LocalServer:
 
     # --- requests ------------------------------------------------------------
 
-    async def _answer(self, request: web.Request) -> web.Response:
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         try:
+            if is_handshake(request):
+                return await self._converse(request)
             response = await self._handle(request)
         except ConnectionLost:
             return drop(request)
@@ -187,8 +213,9 @@ class LocalServer:
             response = refuse(413, "TooLarge", message)
         except InvalidState:
             response = refuse(503, "Closing", "the server is being closed")
-        headers = dict(response.headers)
-        return web.Response(status=response.status, headers=headers, body=response.body)
+        if isinstance(response, Streamed):
+            return await pour(request, response)
+        return whole(response)
 
     async def _handle(self, request: web.Request) -> Response:
         stranger = self._stranger(request)
@@ -197,28 +224,45 @@ class LocalServer:
         if (request.content_length or 0) > self._max_body:
             raise web.HTTPRequestEntityTooLarge(self._max_body)
         body = await request.read()
+        return await self._running().open(asked_of(request, body))
+
+    def _running(self) -> Worker:
         if self._worker is None:
             raise InvalidState("the server is closed")
-        headers = Headers(request.headers.items())
-        asked = Request(request.method, target_of(request), headers, body)
-        return await self._worker.handle(asked)
+        return self._worker
+
+    # --- WebSockets ----------------------------------------------------------
+
+    async def _converse(self, request: web.Request) -> web.StreamResponse:
+        """Move the frames of a WebSocket until it ends."""
+        stranger = self._stranger(request)
+        if stranger:
+            return whole(refuse(403, "Forbidden", stranger))
+        worker = self._running()
+        connection = worker.connect(asked_of(request, b""))
+        if isinstance(connection, Response):
+            return whole(connection)
+        socket = web.WebSocketResponse(max_msg_size=self._max_body)
+        sending: asyncio.Task[None] | None = None
+        try:
+            await socket.prepare(request)
+            sending = asyncio.create_task(send_frames(connection, socket, request))
+            async for message in socket:
+                if message.type in FRAMES:
+                    worker.receive(connection, message.data)
+        finally:
+            worker.disconnect(connection)
+            if sending is not None:
+                sending.cancel()
+                await asyncio.gather(sending, return_exceptions=True)
+        return socket
 
     def _stranger(self, request: web.Request) -> str:
-        """
-        Say why a request must come from a foreign web page; empty if it need not.
-
-        A page may make a browser send requests to this machine, under a name of its
-        own that it lets resolve to 127.0.0.1 (DNS rebinding) or across sites.
-        """
+        """Say why a request must come from a foreign page; empty if it need not."""
         if self._guarded:
             return ""
-        host = request.headers.get("Host", "")
-        if not is_here(f"http://{host}"):
-            return f"the host {host!r} is not this machine"
         origin = request.headers.get("Origin")
-        if origin is not None and not is_here(origin):
-            return "web pages of other sites may not use this server"
-        return ""
+        return complaint(request.headers.get("Host", ""), origin)
 
     async def _send(self, request: Request) -> None:
         """Call a task-state hook; what it answers does not matter."""
@@ -230,26 +274,47 @@ class LocalServer:
             pass
 
 
-def is_here(origin: str) -> bool:
-    """Tell whether what a client calls an origin is on this machine."""
+def is_handshake(request: web.Request) -> bool:
+    """Tell whether a request wants to become a WebSocket."""
+    return request.headers.get("Upgrade", "").lower() == "websocket"
+
+
+def asked_of(request: web.Request, body: bytes) -> Request:
+    """Return a request as the halves take it."""
+    headers = Headers(request.headers.items())
+    return Request(request.method, target_of(request.raw_path), headers, body)
+
+
+def whole(response: Response) -> web.Response:
+    """Return an answer whose body is there."""
+    headers = dict(response.headers)
+    return web.Response(status=response.status, headers=headers, body=response.body)
+
+
+async def pour(request: web.Request, response: Streamed) -> web.StreamResponse:
+    """Send an answer piece by piece; if it fails midway, the connection breaks."""
+    stream = web.StreamResponse(status=response.status, headers=dict(response.headers))
+    await stream.prepare(request)
     try:
-        return is_loopback(origin)
-    except ValueError:
-        return False
+        async for piece in response.pieces:
+            await stream.write(piece)
+    except Exception:
+        LOGGER.exception("a streamed answer failed")
+        return drop(request)
+    await stream.write_eof()
+    return stream
 
 
-def target_of(request: web.Request) -> str:
-    """Return path and query as they were sent, percent-encoded where they are not."""
-    # aiohttp keeps bytes that are not UTF-8 as lone surrogates.
-    raw = request.raw_path.encode("utf-8", "surrogateescape")
-    target = quote(raw, safe=PRINTABLE)
-    # RFC 9112 section 3.2.2: a server accepts a whole URL, too.
-    return ABSOLUTE.sub("", target)
-
-
-def bracketed(host: str) -> str:
-    """Return a host as it is written in a URL."""
-    return f"[{host}]" if ":" in host else host
+async def send_frames(
+    connection: Connection, socket: web.WebSocketResponse, request: web.Request
+) -> None:
+    """Send what a connection has to say, until it ends."""
+    async for frame in connection.outgoing():
+        await socket.send_bytes(frame)
+    if connection.is_cut:
+        drop(request)
+    else:
+        await socket.close(code=WSCloseCode.GOING_AWAY)
 
 
 def drop(request: web.Request) -> web.Response:

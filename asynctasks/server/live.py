@@ -23,7 +23,7 @@ import attrs
 from ..sansio.http import Request, Response
 
 
-__all__ = ["Awaited", "Item", "Job", "Live", "Socket", "Storage", "Streamed"]
+__all__ = ["Calculated", "Item", "Job", "Live", "Socket", "Storage", "Streamed"]
 
 Job = Callable[[], Coroutine[Any, Any, None]]
 """Something to be run in the background, until it ends or the server is closed."""
@@ -53,7 +53,7 @@ class Storage(Protocol):
 
 
 @attrs.frozen(slots=False)
-class Awaited(Response):
+class Calculated(Response):
     """An answer that has to be waited for; its other facts mean nothing."""
 
     answer: Callable[[], Awaitable[Response]] = attrs.field(kw_only=True)

@@ -67,6 +67,9 @@ class Simulator:
         """How many tasks of a realm are under way at the same time at most."""
 
         self.faults = Faults()
+        self.parts: dict[str, object] = {}
+        """What protocols have in the world besides tasks, by their names."""
+
         self.submissions: Counter[Submitted] = Counter()
         """How often each (service, bytes) was submitted: the truth, for tests."""
 

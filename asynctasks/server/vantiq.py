@@ -14,7 +14,7 @@ import re
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from .live import Awaited, Item, Job, Socket
+from .live import Calculated, Item, Job, Socket
 from .tasks import Changed
 from .vantiq_answers import json_response, read, refusal, rejected
 from .vantiq_definitions import CONTENTS
@@ -98,8 +98,9 @@ class VantiqService:
 
     def load(self, items: Iterable[Item]) -> None:
         """Take what was stored, and store from now on."""
-        self.world.load(items)
-        self.world.store.kept.storing = True
+        if not self.world.store.kept.storing:  # else it is there already
+            self.world.load(items)
+            self.world.store.kept.storing = True
 
     # --- paths ---------------------------------------------------------------
 
@@ -201,7 +202,7 @@ class VantiqService:
             answers = await asyncio.gather(*map(settle, given))
             return json_response([describe(each) for each in answers])
 
-        return Awaited(200, answer=finish)
+        return Calculated(200, answer=finish)
 
     def _answer_part(self, request: Request, part: Any) -> Response:
         try:
@@ -242,7 +243,7 @@ def parse_part(request: Request, part: Any) -> Request:
 
 async def settle(response: Response) -> Response:
     """Wait for an answer if it has to be waited for."""
-    return await response.answer() if isinstance(response, Awaited) else response
+    return await response.answer() if isinstance(response, Calculated) else response
 
 
 def describe(response: Response) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote
 
 import attrs
 
-from .live import Awaited, Streamed
+from .live import Calculated, Streamed
 from .vantiq_answers import EMPTY, JSON, json_response, read, refusal
 from .vantiq_definitions import CONTENTS
 from .vantiq_desk import Desk, Query
@@ -295,4 +295,4 @@ def calculated(call: Call, calculate: Callable[[], Any]) -> Response:
         except Refused as refused:
             return refusal(refused)
 
-    return Awaited(200, answer=finish)
+    return Calculated(200, answer=finish)

@@ -16,10 +16,13 @@ from typing import Any
 
 import attrs
 
+from .connection import Connection
 from .faults import Fault
 from .half import Awaited, Delayed, Half, refuse
+from .live import Calculated, Item, Storage, Streamed
 from .runs import Run
 from .simulator import Simulator
+from .speakers import Speakers
 from .tasks import Action, Changed, SimulatedTask, Start, Stop
 from ..exceptions import ConnectionLost, InvalidState
 from ..sansio.http import Body, JoinedBody, Request, Response
@@ -43,6 +46,7 @@ class Worker:
         send: sends the notifications of the protocols; None drops them.
         clock: gives the wall-clock time once, at the start; from then on time passes
             as the event loop says.
+        storage: where live halves keep what a restart must not lose.
     """
 
     def __init__(
@@ -51,11 +55,14 @@ class Worker:
         *halves: Half,
         send: Send | None = None,
         clock: Callable[[], float] = time.time,
+        storage: Storage | None = None,
     ) -> None:
         self.simulator = simulator
         self._halves = halves
         self._send = send
         self._clock = clock
+        self._speakers = Speakers(halves, storage)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._start: tuple[float, float] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._threads: ThreadPoolExecutor | None = None
@@ -67,10 +74,31 @@ class Worker:
 
     def now(self) -> float:
         """Return the time in seconds since the epoch."""
-        passed = asyncio.get_running_loop().time()
+        passed = (self._loop or asyncio.get_running_loop()).time()
         if self._start is None:
             self._start = (self._clock(), passed)
         return self._start[0] + passed - self._start[1]
+
+    def start(self, items: Iterable[Item] = ()) -> None:
+        """
+        Let the live halves begin; the first request does it, too.
+
+        Args:
+            items: what was stored before.
+
+        Raises:
+            InvalidState: the worker is closed.
+        """
+        if self._closed:
+            raise InvalidState("the server is closed")
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._speakers.start(self.now, self.wake, items)
+
+    def wake(self) -> None:
+        """Look for what is due; may be called from any thread."""
+        if self._loop is not None and not self._closed:
+            self._loop.call_soon_threadsafe(self.advance)
 
     async def handle(self, request: Request) -> Response:
         """
@@ -80,8 +108,15 @@ class Worker:
             ConnectionLost: a fault wants the connection to break.
             InvalidState: the worker is closed.
         """
-        if self._closed:
-            raise InvalidState("the server is closed")
+        response = await self.open(request)
+        if not isinstance(response, Streamed):
+            return response
+        body = b"".join([piece async for piece in response.pieces])
+        return Response(response.status, response.headers, body)
+
+    async def open(self, request: Request) -> Response:
+        """Answer one request; the answer may be one that is streamed."""
+        self.start()
         request = attrs.evolve(request, body=await read_body(request.body))
         fault = self.simulator.faults.take(request)
         if fault.drop == "request":
@@ -90,10 +125,41 @@ class Worker:
         self.advance()
         if isinstance(response, Awaited):
             response = await self._ended(response, request)
+        if isinstance(response, Calculated):
+            response = await response.answer()
+            self.advance()
+        response = await self._settled(response)
         await self._wait(response, fault)
         if fault.drop == "answer":
             raise ConnectionLost("the connection broke", request.redacted())
         return response
+
+    def connect(self, request: Request) -> Connection | Response:
+        """
+        Open a connection that is a stream of frames, or refuse.
+
+        Raises:
+            ConnectionLost: a fault wants the connection to break.
+            InvalidState: the worker is closed.
+        """
+        self.start()
+        fault = self.simulator.faults.take(request)
+        if fault.drop is not None:
+            raise ConnectionLost("the connection broke", request.redacted())
+        if fault.response is not None:
+            return fault.response
+        found = self._speakers.connect(request)
+        message = f"there is no socket at {request.path}"
+        return refuse(404, "NotFound", message) if found is None else found
+
+    def receive(self, connection: Connection, frame: str | bytes) -> None:
+        """Take a frame of a connection."""
+        connection.receive(frame)
+        self.advance()
+
+    def disconnect(self, connection: Connection) -> None:
+        """End a connection; may be called twice."""
+        self._speakers.disconnect(connection)
 
     def advance(self) -> None:
         """Do what is due now, and arm the timer for what is due later."""
@@ -101,6 +167,7 @@ class Worker:
             return
         for action in self.simulator.advance(self.now()):
             self._do(action)
+        self._speakers.advance(self.now())
         self._arm()
 
     async def aclose(self) -> None:
@@ -119,6 +186,7 @@ class Worker:
             sending.cancel()
         for waiting in self._ends.values():
             wake(waiting)
+        await self._speakers.aclose()
         left = [*self._running, *self._sending.values()]
         await asyncio.gather(*left, return_exceptions=True)
         if self._threads is not None:
@@ -155,6 +223,15 @@ class Worker:
         if self._closed:
             raise ConnectionLost("the server was closed", request.redacted())
         return response.answer()
+
+    async def _settled(self, response: Response) -> Response:
+        """Store what changed before the answer says so."""
+        try:
+            await self._speakers.settle()
+        except Exception:
+            LOGGER.exception("what changed could not be stored")
+            return refuse(500, "ServerError", "the data could not be stored")
+        return response
 
     async def _wait(self, response: Response, fault: Fault) -> None:
         delay = response.delay if isinstance(response, Delayed) else 0.0
@@ -239,7 +316,8 @@ class Worker:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        due = self.simulator.next_wakeup()
+        wakeups = (self.simulator.next_wakeup(), self._speakers.next_wakeup())
+        due = min((at for at in wakeups if at is not None), default=None)
         if due is not None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(max(0.0, due - self.now()), self.advance)

@@ -16,9 +16,14 @@ from .oml_tokens import Tokens
 from .scripts import register as register_scripts
 from .services import register
 from .simulator import Simulator
+from .vantiq import VantiqService
+from .vantiq_world import VantiqWorld
 
 
-__all__ = ["build_halves", "build_simulator"]
+__all__ = ["build_halves", "build_simulator", "vantiq_world"]
+
+DEVELOPER = "developer"
+"""The user of the Vantiq half who is always there."""
 
 
 def build_simulator(*, parallel: int = 2, services: bool = True) -> Simulator:
@@ -55,10 +60,31 @@ def build_halves(
         apps: the published AIMMS applications; None accepts any.
     """
     return (
+        # Before AIMMS, to which all else below /api/v1 belongs.
+        VantiqService(vantiq_world(simulator, api_key=api_key)),
         AimmsService(simulator, api_key=api_key, guard_local=guard_local, apps=apps),
         OmlService(simulator, Tokens(new_token, password=api_key)),
         DespService(simulator, new_id=lambda: str(uuid.uuid4()), api_key=api_key),
     )
+
+
+def vantiq_world(simulator: Simulator, *, api_key: str | None = None) -> VantiqWorld:
+    """
+    Return the Vantiq part of a world; it is made when it is first asked for.
+
+    There is one user, ``developer``, whose password and long-lived access token is
+    the API key, or ``developer`` where there is none. More are added with
+    ``world.users.add(name, password)``.
+    """
+    secret = api_key or DEVELOPER
+    world = simulator.parts.get("vantiq")
+    if not isinstance(world, VantiqWorld):
+        world = simulator.parts["vantiq"] = VantiqWorld(
+            users={}, new_id=lambda: uuid.uuid4().hex[:24], new_token=new_token
+        )
+    world.users.add(DEVELOPER, secret)
+    world.users.add_token(secret, DEVELOPER)
+    return world
 
 
 def new_token() -> str:
