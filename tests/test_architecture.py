@@ -50,6 +50,8 @@ OPTIONAL = {
     "platformdirs": {"cli", "config"},
     "pytest": {"pytest_plugin"},
     "orjson": {"sansio.codec"},
+    "pandas": {"integrations.arrow"},
+    "pyarrow": {"integrations.arrow"},
 }
 """Libraries of the extras, and the rooms or modules that may import them."""
 
