@@ -18,7 +18,8 @@ from .exceptions import ConfigError, InvalidArgument, ResponseDecodeError
 from .handle import RecurringTask, TaskHandle
 from .sansio import codec
 from .sansio.aimms import AimmsDialect
-from .sansio.auth import Credential, NoAuth, Secret, api_key as sign_with_key
+from .sansio.auth import Credential, NoAuth, Secret
+from .sansio.auth import api_key as sign_with_key
 from .sansio.dialect import decode_content
 from .sansio.token import parse_token
 from .sansio.urls import split_base
@@ -226,12 +227,12 @@ class AimmsClient(TaskClient):
         payload = await self._payload(inputs, content, content_type, files)
         launched = await self._launch(service, payload, options)
         if schedule_every is not None:
-            return RecurringTask(self, launched.ref)
+            return RecurringTask(self._desk, launched.ref)
         return self._handle_of(launched)
 
     def recurring(self, token: str) -> RecurringTask:
         """Return a recurring task from its token or id, without I/O."""
-        return RecurringTask(self, parse_token(token, self._dialect, self.origin))
+        return RecurringTask(self._desk, parse_token(token, self._dialect, self.origin))
 
     async def interrupt(
         self, task: TaskHandle | str, how: str = "interrupt-solve"
@@ -265,7 +266,7 @@ class AimmsClient(TaskClient):
             self._dialect.parse_head(download.head)
             return await bodies.save(download.chunks, Path(path))
 
-    async def stats(self, *, current: bool = False) -> Any:
+    async def task_stats(self, *, current: bool = False) -> Any:
         """Fetch the service's statistics of tasks, in its own form (cloud)."""
         return await self._driver.drive(self._dialect.stats(current=current))
 

@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 import copy
 from functools import partial
 import logging
-import os
-from pathlib import Path
-import random
 import secrets
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar
+from typing import Any, Self
 import warnings
 
-import attrs
-
 from . import files as bodies
-from .driver import Driver, Lane, Limits
-from .exceptions import (
-    AsyncTasksError,
-    InvalidArgument,
-    InvalidState,
-    NotFound,
-    ResultUnavailable,
-    SubmitOutcomeUnknown,
-    TaskError,
-    TransportError,
-)
+from .desk import Desk
+from .driver import Driver
+from .exceptions import InvalidArgument, InvalidState
 from .handle import TaskHandle
+from .options import (
+    ClientOptions,
+    build_hub,
+    build_limits,
+    build_manners,
+    check_options,
+    normal_origins,
+)
 from .resources import Rows, build_query
 from .sansio import codec
 from .sansio.auth import Auth
@@ -39,83 +34,22 @@ from .sansio.dialect import (
     Dialect,
     Launched,
     Payload,
-    Prepared,
     Query,
     TaskRef,
     TaskStatus,
 )
-from .sansio.http import Flow, Request, Response, build_multipart, check_header
-from .sansio.retry import NO_RETRY, RetryPolicy, backoff, outcome_unknown
-from .sansio.schedule import PollPolicy
-from .sansio.token import build_token, parse_token
-from .sansio.urls import is_loopback, split_base
-from .subscriber import Callback, StatusSubscription, Subscriber
-from .transport import AiohttpTransport, Transport
-from .watcher import Watch, Watcher
-
-
-if TYPE_CHECKING:
-    import aiohttp
+from .sansio.http import Flow, build_multipart, check_header
+from .sansio.retry import RetryPolicy
+from .sansio.token import parse_token
+from .sansio.urls import is_loopback
+from .stats import ClientStats, build_stats
+from .subscriber import Callback, StatusSubscription
 
 
 __all__ = ["ClientOptions", "TaskClient"]
 
-T = TypeVar("T")
-
-DAY = 24 * 3600.0
-
 CLOSE_WITHIN = 5.0
 """Seconds that closing takes at most, even if a connection hangs."""
-
-
-class ClientOptions(TypedDict, total=False):
-    """The keyword arguments that every client takes."""
-
-    transport: Transport
-    """What moves the bytes; stays the caller's. By default one over HTTP is made."""
-
-    session: aiohttp.ClientSession
-    """An aiohttp session to send with; stays the caller's and is never closed."""
-
-    retry: RetryPolicy
-    """How one request is repeated."""
-
-    poll: PollPolicy
-    """When open tasks are looked at."""
-
-    attempt_timeout: float
-    """Seconds for one HTTP attempt; 30 by default."""
-
-    patience: float
-    """Seconds that ``result()`` waits when it is not told; 24 hours by default."""
-
-    max_response_bytes: int
-    """Bytes of an answer after decompression; 64 MiB by default."""
-
-    cleanup: str
-    """``"keep"`` (default), or ``"delete"``: remove a task from the service after
-    its result was fetched. Nothing else ever removes a finished task."""
-
-    trusted_origins: Collection[str]
-    """Other origins to which a result may be redirected, e.g. a blob store. They
-    get no credentials."""
-
-    allow_insecure: bool
-    """Send credentials over plain http to another machine; warns."""
-
-    logger: logging.Logger
-    """By default ``asynctasks.client``."""
-
-
-@attrs.define(kw_only=True)
-class Hub:
-    """What all views of one client share."""
-
-    lane: Lane
-    watcher: Watcher
-    subscriber: Subscriber
-    own_transport: bool
-    closing: asyncio.Task[None] | None = None
 
 
 class TaskClient:
@@ -134,17 +68,15 @@ class TaskClient:
         options: ClientOptions | None = None,
     ) -> None:
         given: ClientOptions = options or {}
-        _check_names(type(self).__name__, given)
-        self._dialect = dialect
+        check_options(type(self).__name__, given)
         self._options = given
         self._logger = given.get("logger") or logging.getLogger("asynctasks.client")
-        self._cleanup = given.get("cleanup", "keep")
-        if self._cleanup not in {"keep", "delete"}:
-            raise InvalidArgument("cleanup", self._cleanup, "choose keep or delete")
-        self._patience = _seconds("patience", given.get("patience", DAY))
+        self._manners = build_manners(given)
         self._check_clear_text(origin, auth)
-        self._hub = _build_hub(given)
+        self._hub = build_hub(given, self._logger)
+        self._dialect = dialect
         self._driver = self._build_driver(origin, auth)
+        self._desk = self._build_desk(self._driver, dialect)
         self._owner = True
 
     def __repr__(self) -> str:
@@ -153,7 +85,7 @@ class TaskClient:
     # --- lifecycle -----------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        self._hub.lane.check()
+        self._hub.lanes.check()
         return self
 
     async def __aexit__(
@@ -176,8 +108,8 @@ class TaskClient:
             return
         hub = self._hub
         if hub.closing is None:
-            hub.lane.check()
-            hub.lane.closed = True
+            hub.lanes.check()
+            hub.lanes.closed = True
             hub.closing = asyncio.create_task(self._close(), name="asynctasks-close")
         await asyncio.shield(hub.closing)
 
@@ -187,7 +119,7 @@ class TaskClient:
         steps = [partial(hub.watcher.aclose, InvalidState(reason))]
         steps.append(partial(hub.subscriber.aclose))
         if hub.own_transport:
-            steps.append(partial(hub.lane.transport.aclose))
+            steps.append(partial(hub.lanes.transport.aclose))
         for step in steps:
             # One that hangs must not keep the next one from being closed.
             with suppress(TimeoutError):
@@ -214,12 +146,7 @@ class TaskClient:
     @property
     def patience(self) -> float:
         """Seconds that a wait lasts when it is not told."""
-        return self._patience
-
-    @property
-    def keeps_results(self) -> bool:
-        """Whether a result can be fetched again after it was fetched."""
-        return self._cleanup == "keep"
+        return self._manners.patience
 
     def with_auth(self, auth: Auth) -> Self:
         """
@@ -228,26 +155,38 @@ class TaskClient:
         It shares transport, watcher and limits: make one per user of a web backend.
         """
         self._check_clear_text(self.origin, auth)
-        return self._view(_driver=self._build_driver(self.origin, auth))
+        driver = self._build_driver(self.origin, auth)
+        return self._view(self._build_desk(driver, self._dialect))
 
     def _with_dialect(self, dialect: Dialect) -> Self:
-        return self._view(_dialect=dialect)
+        return self._view(self._build_desk(self._driver, dialect))
 
-    def _view(self, **parts: object) -> Self:
+    def _view(self, desk: Desk) -> Self:
         view = copy.copy(self)
+        parts = {"_desk": desk, "_driver": desk.driver, "_dialect": desk.dialect}
         vars(view).update(parts, _owner=False)
         return view
+
+    def _build_desk(self, driver: Driver, dialect: Dialect) -> Desk:
+        return Desk(
+            driver,
+            dialect,
+            watcher=self._hub.watcher,
+            subscriber=self._hub.subscriber,
+            manners=self._manners,
+            counts=self._hub.counts,
+        )
 
     def _build_driver(self, origin: str, auth: Auth) -> Driver:
         given = self._options
         return Driver(
-            self._hub.lane,
+            self._hub.lanes,
             origin=origin,
             auth=auth,
             retry=given.get("retry") or RetryPolicy(),
-            limits=_build_limits(given),
-            trusted_origins=_origins(given.get("trusted_origins", ())),
-            logger=self._logger,
+            limits=build_limits(given),
+            trusted_origins=normal_origins(given.get("trusted_origins", ())),
+            hooks=self._hub.hooks,
         )
 
     def _check_clear_text(self, origin: str, auth: Auth) -> None:
@@ -329,33 +268,13 @@ class TaskClient:
     async def _launch(
         self, service: str, payload: Payload, options: Mapping[str, Any]
     ) -> Launched:
-        prepared = await self._driver.drive(
-            self._dialect.prepare(service, payload, options)
-        )
-        return await self._start(prepared)
-
-    async def _start(self, prepared: Prepared) -> Launched:
-        return await self._drive_once(self._dialect.launch(prepared))
-
-    async def _drive_once(self, flow: Flow[T]) -> T:
-        """Hold a conversation that starts work; tell if its answer was lost."""
-        try:
-            return await self._driver.drive(flow)
-        except AsyncTasksError as exc:
-            if not outcome_unknown(exc):
-                raise
-            request = getattr(exc, "request", None)
-            raise SubmitOutcomeUnknown(exc, request) from exc
+        return await self._desk.launch(service, payload, options)
 
     def _handle_of(self, launched: Launched) -> TaskHandle:
-        ref, status = launched.ref, launched.status
-        for subscription in self._hub.subscriber.wanting(self._driver, ref):
-            try:
-                self._follow(subscription, ref, status)
-            except InvalidState as exc:
-                # The task was accepted: its handle must not get lost.
-                self._logger.warning("task %s is not followed: %s", ref.id, exc)
-        return TaskHandle(self, ref, status)
+        """Return the handle of a task that was accepted just now."""
+        now = asyncio.get_running_loop().time()
+        self._desk.announce(launched, now)
+        return TaskHandle(self._desk, launched.ref, launched.status, since=now)
 
     def handle(self, token: str) -> TaskHandle:
         """
@@ -367,7 +286,7 @@ class TaskClient:
         Raises:
             InvalidArgument: the token is of another service, or damaged.
         """
-        return TaskHandle(self, parse_token(token, self._dialect, self.origin))
+        return TaskHandle(self._desk, parse_token(token, self._dialect, self.origin))
 
     async def poll(self, task: TaskHandle | str) -> TaskStatus:
         """Ask for the status of a task once; see :meth:`TaskHandle.status`."""
@@ -396,16 +315,20 @@ class TaskClient:
         *,
         timeout: float | None = None,
         decode: str = "auto",
+        on_cancel: str | None = None,
+        on_timeout: str | None = None,
         **submit: Any,
     ) -> Any:
         """
         Submit, wait and fetch: :meth:`submit` and :meth:`TaskHandle.result`.
 
-        Should it be cancelled or time out, the remote task goes on; errors of the
-        wait carry its token.
+        Should it be cancelled or time out, the remote task goes on unless *on_cancel*
+        or *on_timeout* says otherwise; errors of the wait carry its token.
         """
         task = await self.submit(service, inputs, **submit)
-        return await task.result(timeout=timeout, decode=decode)
+        return await task.result(
+            timeout=timeout, decode=decode, on_cancel=on_cancel, on_timeout=on_timeout
+        )
 
     def _own(self, task: TaskHandle | str) -> TaskHandle:
         return self.handle(task) if isinstance(task, str) else task
@@ -438,7 +361,7 @@ class TaskClient:
         """
         if task is not None and service is not None:
             raise InvalidArgument("service", service, "give a task or a service")
-        self._hub.lane.check()
+        self._hub.lanes.check()
         handle = None if task is None else self._own(task)
 
         def wants(scope: object, ref: TaskRef) -> bool:
@@ -451,7 +374,7 @@ class TaskClient:
         )
         if handle is not None:
             try:
-                self._follow(subscription, handle.ref, handle.last_status)
+                self._desk.follow(subscription, handle.ref, handle.last_status)
             except InvalidState:
                 subscription.unsubscribe()
                 raise
@@ -465,17 +388,18 @@ class TaskClient:
             Its asyncio task, which runs until the client is closed; None if it
             runs already.
         """
-        self._hub.lane.check()
+        self._hub.lanes.check()
         return self._hub.subscriber.start()
 
-    def _follow(
-        self,
-        subscription: StatusSubscription,
-        ref: TaskRef,
-        first: TaskStatus | None,
-    ) -> None:
-        watch = self.hold(ref, first)
-        subscription.follow(watch, lambda: self.release(ref, watch))
+    # --- what limits it ------------------------------------------------------
+
+    def stats(self) -> ClientStats:
+        """
+        Say what was done so far, and what limits throughput now.
+
+        Cheap, but for one look at each open task.
+        """
+        return build_stats(self._hub)
 
     # --- resources -----------------------------------------------------------
 
@@ -548,152 +472,3 @@ class TaskClient:
 
     def _require(self, resource: str, verb: str) -> None:
         self.capabilities.require(resource, verb, self._dialect.title)
-
-    # --- what handles need: see handle.Tasks ---------------------------------
-
-    def token_of(self, ref: TaskRef) -> str:
-        """Return the token of a task."""
-        return build_token(self._dialect, self.origin, ref)
-
-    async def look(self, ref: TaskRef) -> TaskStatus:
-        """Ask for the status of a task, with the retries of any request."""
-        return await self._driver.drive(self._dialect.poll(ref))
-
-    async def _look_once(self, ref: TaskRef) -> TaskStatus:
-        # One attempt: the watcher's schedule is its retry.
-        return await self._driver.drive(self._dialect.poll(ref), retry=NO_RETRY)
-
-    def _key(self, ref: TaskRef) -> object:
-        # Two views with different credentials look for themselves.
-        return (self._driver, ref.id, ref.run, ref.generation)
-
-    def hold(self, ref: TaskRef, first: TaskStatus | None) -> Watch:
-        """Watch a task until :meth:`release`."""
-        self._hub.lane.check()
-        return self._hub.watcher.hold(
-            self._key(ref),
-            ref,
-            self._look_once,
-            token=self.token_of(ref),
-            first=first,
-        )
-
-    def release(self, ref: TaskRef, watch: Watch) -> None:
-        """Let go of a watch."""
-        self._hub.watcher.release(self._key(ref), watch)
-
-    def tell(self, ref: TaskRef, status: TaskStatus) -> None:
-        """Tell those who watch a task what was seen of it elsewhere."""
-        self._hub.watcher.offer(self._key(ref), status)
-
-    async def fetch(self, ref: TaskRef, status: TaskStatus) -> Response:
-        """Fetch the result of a task that ended."""
-        try:
-            return await self._driver.drive(self._dialect.result(ref, status))
-        except NotFound as exc:
-            raise ResultUnavailable(ref.id, self.token_of(ref), status) from exc
-        except TaskError as exc:
-            exc.token = self.token_of(ref)  # which the dialect does not know
-            raise
-
-    async def save(self, ref: TaskRef, path: os.PathLike[str]) -> Path:
-        """Stream the result of a task that ended to a file."""
-        try:
-            request = await self._driver.drive(self._dialect.find_download(ref))
-            saved = await self._stream(request, path)
-        except NotFound as exc:
-            raise ResultUnavailable(ref.id, self.token_of(ref)) from exc
-        except TaskError as exc:
-            exc.token = self.token_of(ref)
-            raise
-        if not self.keeps_results:
-            await self.clean_up(ref)
-        return saved
-
-    async def _stream(
-        self, request: Request, path: os.PathLike[str], *, replace: bool = True
-    ) -> Path:
-        """Stream an answer to a file, again from the start should it break off."""
-        policy = self._driver.retry
-        attempt = 1
-        while True:
-            try:
-                async with self._driver.open(request) as got:
-                    self._dialect.parse_head(got.head)
-                    return await bodies.save(got.chunks, path, replace=replace)
-            except TransportError as exc:
-                # The head has retries of its own; this is a body that broke off.
-                if not exc.retryable or attempt >= min(policy.attempts, 3):
-                    raise
-                await asyncio.sleep(backoff(policy, attempt, random.random()))  # noqa: S311
-                attempt += 1
-
-    async def clean_up(self, ref: TaskRef) -> None:
-        """Remove a task whose result was fetched; failing to is no error."""
-        try:
-            await self.remove(ref)
-        except AsyncTasksError as exc:
-            self._logger.warning("task %s could not be removed: %s", ref.id, exc)
-
-    async def ask_cancel(self, ref: TaskRef) -> TaskStatus:
-        """Ask the service to end a task."""
-        return await self._driver.drive(self._dialect.cancel(ref))
-
-    async def remove(self, ref: TaskRef) -> None:
-        """Remove a task from the service."""
-        await self._driver.drive(self._dialect.delete(ref))
-
-    async def nap(self, looks: int) -> None:
-        """Wait as the poll policy says after so many looks."""
-        policy = self._hub.watcher.policy
-        await asyncio.sleep(policy.next_wait(looks, random.random()))  # noqa: S311
-
-
-def _build_hub(given: ClientOptions) -> Hub:
-    transport, session = given.get("transport"), given.get("session")
-    if transport is not None and session is not None:
-        raise InvalidArgument("session", "…", "give a transport or a session, not both")
-    return Hub(
-        lane=Lane(transport or AiohttpTransport(session)),
-        watcher=Watcher(
-            policy=given.get("poll") or PollPolicy(),
-            logger=logging.getLogger("asynctasks.watcher"),
-        ),
-        subscriber=Subscriber(logger=logging.getLogger("asynctasks.subscriber")),
-        own_transport=transport is None,
-    )
-
-
-def _check_names(client: str, given: ClientOptions) -> None:
-    """Refuse options that there are not; else a misspelt one would do nothing."""
-    known = sorted(ClientOptions.__annotations__)
-    for name in given:
-        if name not in known:
-            raise TypeError(
-                f"{client} has no option {name!r}; it has: {', '.join(known)}"
-            )
-
-
-def _build_limits(given: ClientOptions) -> Limits:
-    limits = Limits()
-    timeout = given.get("attempt_timeout", limits.attempt_timeout)
-    size = given.get("max_response_bytes", limits.max_response_bytes)
-    if not isinstance(size, int) or size < 1:
-        raise InvalidArgument("max_response_bytes", size, "must be 1 or more")
-    return Limits(
-        attempt_timeout=_seconds("attempt_timeout", timeout), max_response_bytes=size
-    )
-
-
-def _origins(given: Collection[str]) -> frozenset[str]:
-    """Bring origins into the form in which they are compared."""
-    if isinstance(given, str):
-        remedy = "give a collection of origins, e.g. {'https://store.example'}"
-        raise InvalidArgument("trusted_origins", given, remedy)
-    return frozenset(split_base(url, "trusted_origins")[0] for url in given)
-
-
-def _seconds(name: str, value: float) -> float:
-    if not 0 < value < float("inf"):
-        raise InvalidArgument(name, value, "must be a finite number of seconds above 0")
-    return float(value)

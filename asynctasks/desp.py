@@ -211,7 +211,7 @@ class DespClient(TaskClient):
         key = prepared.config_id or ""
         turn = self._turns.setdefault(key, asyncio.Lock())
         async with turn:
-            return self._handle_of(await self._start(prepared))
+            return self._handle_of(await self._desk.start(prepared))
 
     async def launched_since(
         self, prepared: Prepared | str, since: datetime
@@ -225,7 +225,7 @@ class DespClient(TaskClient):
         """
         config = _config_id(prepared)
         refs = await self._driver.drive(self._dialect.launched_since(config, since))
-        return [TaskHandle(self, ref) for ref in refs]
+        return [TaskHandle(self._desk, ref) for ref in refs]
 
     async def estimate_cost(self, prepared: Prepared | str) -> CostEstimate:
         """Ask what launching a configuration, or the id of one, would cost."""
@@ -262,7 +262,7 @@ class DespClient(TaskClient):
         parts: list[Launched] = await self._driver.drive(
             self._dialect.sub_jobs(self._own(task).ref)
         )
-        return [TaskHandle(self, part.ref, part.status) for part in parts]
+        return [TaskHandle(self._desk, part.ref, part.status) for part in parts]
 
     async def logs(self, task: TaskHandle | str) -> list[LogLine]:
         """Fetch the log of a job; empty also while the log store is down."""
@@ -350,7 +350,7 @@ class DespClient(TaskClient):
             raise InvalidArgument("path", str(target), remedy)
         file_id = file.id if isinstance(file, OutputFile) else id_text(file, "file")
         request = self._dialect.build_file_download(file_id)
-        return await self._stream(request, target, replace=replace)
+        return await self._desk.stream(request, target, replace=replace)
 
     async def _name_of(self, file: OutputFile | str) -> str:
         if isinstance(file, OutputFile):

@@ -12,7 +12,7 @@ Each policy has one owner and one level::
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 import logging
 import random
@@ -23,22 +23,28 @@ import attrs
 
 from .exceptions import (
     AsyncTasksError,
+    AttemptTimeout,
     InvalidState,
     RemoteProtocolError,
     ResponseDecodeError,
     ResponseError,
     TransportError,
 )
+from .hooks import Hooks, RequestDetails, RetryDetails
+from .lanes import Kind, Lanes
 from .sansio.auth import Auth, Resolve
-from .sansio.http import Flow, Request, Response, Sleep, body_replayable
-from .sansio.retry import RetryPolicy, next_wait
+from .sansio.http import Flow, Headers, Request, Response, Sleep, body_replayable
+from .sansio.retry import RetryPolicy, may_repeat, next_wait
 from .sansio.urls import origin_of, resolve_server_url
-from .transport import Download, Transport
+from .transport import Download
 
 
-__all__ = ["Driver", "Lane", "Limits"]
+__all__ = ["Driver", "Limits"]
 
 T = TypeVar("T")
+
+OK = 200
+TOO_MANY = 429
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -62,46 +68,8 @@ class Limits:
     idle_timeout: float = 60.0
     """Seconds between two pieces of a download."""
 
-
-class Lane:
-    """
-    What several views of one client share: the transport and its width.
-
-    Args:
-        transport: what moves the bytes.
-        width: requests at the same time. More make each of them dearer.
-    """
-
-    def __init__(self, transport: Transport, *, width: int = 64) -> None:
-        self.transport = transport
-        self.closed = False
-        self._slots = asyncio.Semaphore(width)
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    def check(self) -> asyncio.AbstractEventLoop:
-        """
-        Return the running loop, which is the client's loop from its first use on.
-
-        Raises:
-            InvalidState: the client is closed, or belongs to another loop.
-        """
-        loop = asyncio.get_running_loop()
-        if self.closed:
-            raise InvalidState("the client is closed; make a new one")
-        if self._loop is None:
-            self._loop = loop
-        elif self._loop is not loop:
-            raise InvalidState(
-                "the client belongs to another event loop; make one client per loop"
-            )
-        return loop
-
-    async def __aenter__(self) -> Transport:
-        await self._slots.acquire()
-        return self.transport
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        self._slots.release()
+    min_rate: float = 100.0
+    """Bytes a second that a download must bring, measured over ``idle_timeout``."""
 
 
 class Driver:
@@ -109,65 +77,75 @@ class Driver:
     Drives the flows of one view of a client: one origin, one credential.
 
     Args:
-        lane: shared by all views of a client.
+        lanes: shared by all views of a client.
         origin: where requests with a path go.
         auth: how they are signed.
         retry: how often they are repeated.
         limits: the bounds of one attempt.
         trusted_origins: where a redirected result may be fetched, unsigned.
-        logger: gets a line per attempt at DEBUG, without queries and credentials.
+        hooks: told of attempts and retries; their logger gets a line per attempt at
+            DEBUG, without queries and credentials.
         dice: returns a random number from 0 to 1.
     """
 
     def __init__(
         self,
-        lane: Lane,
+        lanes: Lanes,
         *,
         origin: str,
         auth: Auth,
         retry: RetryPolicy,
         limits: Limits,
+        hooks: Hooks,
         trusted_origins: Collection[str] = (),
-        logger: logging.Logger,
         dice: random.Random | None = None,
     ) -> None:
-        self.lane = lane
+        self.lanes = lanes
         self.origin = origin
         self.auth = auth
         self.retry = retry
         self.limits = limits
         self.trusted_origins = frozenset(trusted_origins)
-        self.logger = logger
+        self.hooks = hooks
+        self.logger = hooks.logger
         self._dice = dice or random.Random()  # noqa: S311 - jitter, not secrecy
         self._renewing = asyncio.Lock()
         self._renewals = 0
         self._refusal: BaseException | None = None
+        self._headers: tuple[Mapping[str, str], ...] = ()
 
-    async def drive(self, flow: Flow[T], *, retry: RetryPolicy | None = None) -> T:
+    async def drive(
+        self,
+        flow: Flow[T],
+        *,
+        kind: Kind = Kind.ADMIN,
+        retry: RetryPolicy | None = None,
+    ) -> T:
         """
         Hold the conversation and return what it means.
 
         Args:
             flow: of a dialect.
+            kind: which lane its requests take.
             retry: instead of the driver's own policy.
 
         Raises:
             AsyncTasksError: what the flow raises, with the request it was about.
             InvalidState: the client is closed, or belongs to another loop.
         """
-        self.lane.check()
+        self.lanes.check()
         policy = self.retry if retry is None else retry
         request: Request | None = None
         try:
             step = next(flow)
             while True:
                 if isinstance(step, Sleep):
-                    await self.lane.transport.sleep(step.seconds)
+                    await self.lanes.transport.sleep(step.seconds)
                     step = flow.send(SLEPT)
                     continue
                 request = step
                 try:
-                    answer = await self._send_handling_auth(request, policy)
+                    answer = await self._send_handling_auth(request, kind, policy)
                 except TransportError as exc:
                     step = flow.throw(exc)
                 else:
@@ -190,7 +168,7 @@ class Driver:
         The lane is not held while the body is read: downloads are bounded by their
         caller. The head is fetched as any other answer is, retries included.
         """
-        self.lane.check()
+        self.lanes.check()
         async with self._opened(request) as download:
             target = self._redirected(request, download.head)
             if target is None:
@@ -220,14 +198,9 @@ class Driver:
         begun = asyncio.get_running_loop().time()
         attempt = 1
         while True:
-            opening = self.lane.transport.open(
-                self._signed(request),
-                timeout=self._attempt_timeout(request, self.retry, begun),
-                idle=self.limits.idle_timeout,
-            )
             outcome: Response | AsyncTasksError
             try:
-                download = await stack.enter_async_context(opening)
+                download = await self._open_once(request, stack, begun)
                 outcome = attrs.evolve(download.head, attempts=attempt)
             except TransportError as exc:
                 outcome = exc
@@ -238,22 +211,65 @@ class Driver:
                 outcome.attempts = attempt
                 raise outcome
             await stack.aclose()
-            await self.lane.transport.sleep(wait)
+            await self.lanes.transport.sleep(wait)
             attempt += 1
+
+    async def _open_once(
+        self, request: Request, stack: AsyncExitStack, begun: float
+    ) -> Download:
+        """Make one attempt up to the head; the lane is left before the body."""
+        await self.lanes.enter(Kind.RESULT, request)
+        outcome: Response | AsyncTasksError | None = None
+        now = asyncio.get_running_loop().time()
+        try:
+            opening = self.lanes.transport.open(
+                self._signed(request),
+                timeout=self._attempt_timeout(request, self.retry, begun),
+                idle=self.limits.idle_timeout,
+            )
+            download = await stack.enter_async_context(opening)
+            outcome = download.head
+        except AsyncTasksError as exc:
+            outcome = exc
+            raise
+        finally:
+            self.lanes.leave(
+                Kind.RESULT, outcome, sent_at=now, pause_max=self.retry.retry_after_max
+            )
+        return attrs.evolve(download, chunks=self._paced(download.chunks, request))
+
+    async def _paced(
+        self, chunks: AsyncIterator[bytes], request: Request
+    ) -> AsyncIterator[bytes]:
+        """Give a body up that crawls: slower than a rate, over a whole idle time."""
+        loop = asyncio.get_running_loop()
+        window, received = loop.time(), 0
+        async for chunk in chunks:
+            received += len(chunk)
+            yield chunk
+            passed = loop.time() - window
+            if passed >= self.limits.idle_timeout:
+                if received < self.limits.min_rate * passed:
+                    rate = f"less than {self.limits.min_rate:,.0f} bytes a second"
+                    raise AttemptTimeout(
+                        f"the answer crawls: {rate}", request.redacted()
+                    )
+                window, received = loop.time(), 0
 
     # --- redirects and credentials -------------------------------------------
 
     async def _send_handling_auth(
-        self, request: Request, policy: RetryPolicy
+        self, request: Request, kind: Kind, policy: RetryPolicy
     ) -> Response:
         """Sign; where the service does not accept it, renew once and try again."""
         seen = await self._ready(request)
-        response = await self._send_handling_retries(request, policy)
+        response = await self._send_handling_retries(request, kind, policy)
         if await self._rejected(response, request, seen):
-            response = await self._send_handling_retries(request, policy)
-        target = self._redirected(request, response)
-        if target is not None:
-            response = await self._send_handling_retries(target, policy)
+            response = await self._send_handling_retries(request, kind, policy)
+        if request.follow:
+            target = self._redirected(request, response)
+            if target is not None:
+                response = await self._send_handling_retries(target, kind, policy)
         return response
 
     def _redirected(self, request: Request, response: Response) -> Request | None:
@@ -316,11 +332,13 @@ class Driver:
                 if isinstance(step, Resolve):
                     answer = await step.source()
                 elif isinstance(step, Sleep):
-                    await self.lane.transport.sleep(step.seconds)
+                    await self.lanes.transport.sleep(step.seconds)
                     answer = SLEPT
                 else:
                     unsigned = attrs.evolve(step, anonymous=True)
-                    answer = await self._send_handling_retries(unsigned, self.retry)
+                    answer = await self._send_handling_retries(
+                        unsigned, Kind.ADMIN, self.retry
+                    )
         except StopIteration:
             return
         finally:
@@ -333,36 +351,69 @@ class Driver:
             url = self.origin + url
         elif not request.anonymous and origin_of(url) != self.origin:
             raise InvalidState(f"credentials are meant for {self.origin} only")
-        signed = request
+        headers = request.headers
         if not request.anonymous:
-            signed = request.with_headers(self.auth.headers())
-        return attrs.evolve(signed, url=url)
+            headers = self._signed_headers(headers)
+        return Request(
+            request.method,
+            url,
+            headers,
+            request.body,
+            replayable=False,
+            streamed=request.streamed,
+        )
+
+    def _signed_headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """Add the credentials; the same headers are often sent again and again."""
+        extra = self.auth.headers()
+        if not extra:
+            return headers
+        if self._headers and self._headers[0] is headers and self._headers[1] is extra:
+            return self._headers[2]
+        signed = Headers(headers).replaced(extra)
+        self._headers = (headers, extra, signed)
+        return signed
 
     # --- attempts ------------------------------------------------------------
 
     async def _send_handling_retries(
-        self, request: Request, policy: RetryPolicy
+        self, request: Request, kind: Kind, policy: RetryPolicy
     ) -> Response:
         """Repeat the request where that is harmless and may help."""
-        begun = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
         attempt = 1
         while True:
             outcome: Response | AsyncTasksError
+            waiting = loop.time()
+            if not self.lanes.try_enter(kind):
+                await self.lanes.enter(kind, request)
+                # Waiting for a place of our own making is not the request's time.
+                begun += loop.time() - waiting
             timeout = self._attempt_timeout(request, policy, begun)
             try:
-                outcome = await self._send_once(request, timeout)
+                outcome = await self._send_once(request, kind, timeout, attempt)
             except TransportError as exc:
                 outcome = exc
+            else:
+                if outcome.status == OK and not request.expect_json:
+                    return self._delivered(outcome, attempt)
             wrong = _undecodable(request, outcome)
             wait = self._wait(policy, request, wrong or outcome, attempt, begun)
             if wait is not None:
-                await self.lane.transport.sleep(wait)
+                await self.lanes.transport.sleep(wait)
                 attempt += 1
                 continue
             if isinstance(outcome, AsyncTasksError):
                 outcome.attempts = attempt
                 raise outcome
-            return attrs.evolve(outcome, attempts=attempt) if attempt > 1 else outcome
+            return self._delivered(outcome, attempt)
+
+    def _delivered(self, response: Response, attempt: int) -> Response:
+        if attempt == 1:
+            return response
+        self.lanes.budget.earn(retried=True)
+        return attrs.evolve(response, attempts=attempt)
 
     def _wait(
         self,
@@ -372,6 +423,9 @@ class Driver:
         attempt: int,
         begun: float,
     ) -> float | None:
+        """Return the seconds until the next attempt; None if there is none."""
+        if attempt >= policy.attempts or not may_repeat(request, outcome):
+            return None
         wait = next_wait(
             policy,
             request,
@@ -380,16 +434,38 @@ class Driver:
             elapsed=asyncio.get_running_loop().time() - begun,
             dice=self._dice.random(),
         )
-        if wait is not None:
-            said = outcome.status if isinstance(outcome, Response) else outcome
-            self.logger.info(
-                "%s: %s; attempt %d follows in %.2f s",
-                request.describe(),
-                said,
-                attempt + 1,
-                wait,
-            )
+        if wait is None:
+            return None
+        answered = isinstance(outcome, Response)
+        throttled = answered and outcome.status == TOO_MANY
+        if not self.lanes.budget.spend(throttled=throttled):
+            self.logger.warning("%s: too many retries; no more", request.describe())
+            return None
+        reason = str(outcome.status) if answered else type(outcome).__name__
+        self._tell_retry(request, attempt, wait, reason)
         return wait
+
+    def _tell_retry(
+        self, request: Request, attempt: int, wait: float, reason: str
+    ) -> None:
+        self.logger.info(
+            "%s: %s; attempt %d follows in %.2f s",
+            request.describe(),
+            reason,
+            attempt + 1,
+            wait,
+        )
+        if self.hooks:
+            self.hooks.tell(
+                RetryDetails(
+                    origin=self.origin,
+                    method=request.method,
+                    path=request.path,
+                    attempt=attempt,
+                    wait=wait,
+                    reason=reason,
+                )
+            )
 
     def _attempt_timeout(
         self, request: Request, policy: RetryPolicy, begun: float
@@ -400,22 +476,57 @@ class Driver:
         left = policy.timeout - (asyncio.get_running_loop().time() - begun)
         return min(self.limits.attempt_timeout, max(left, SHORTEST))
 
-    async def _send_once(self, request: Request, timeout: float) -> Response:
-        signed = self._signed(request)
-        async with self.lane as transport:
-            if not self.logger.isEnabledFor(logging.DEBUG):
-                return await transport.send(
-                    signed, timeout=timeout, max_bytes=self.limits.max_response_bytes
-                )
+    async def _send_once(
+        self, request: Request, kind: Kind, timeout: float, attempt: int
+    ) -> Response:
+        """Make one attempt, for which there is a place, and give the place back."""
+        outcome: Response | AsyncTasksError | None = None
+        now = asyncio.get_running_loop().time()
+        talks = self.hooks or self.logger.isEnabledFor(logging.DEBUG)
+        if talks:
             self.logger.debug("> %s", request.describe())
-            response = await transport.send(
-                signed, timeout=timeout, max_bytes=self.limits.max_response_bytes
+        try:
+            outcome = await self.lanes.transport.send(
+                self._signed(request),
+                timeout=timeout,
+                max_bytes=self.limits.max_response_bytes,
             )
-            size = len(response.body)
-            self.logger.debug(
-                "< %d %s (%d bytes)", response.status, request.describe(), size
+        except AsyncTasksError as exc:
+            outcome = exc
+            raise
+        else:
+            return outcome
+        finally:
+            self.lanes.leave(
+                kind, outcome, sent_at=now, pause_max=self.retry.retry_after_max
             )
-            return response
+            if talks:
+                self._tell_attempt(request, outcome, attempt, now)
+
+    def _tell_attempt(
+        self,
+        request: Request,
+        outcome: Response | AsyncTasksError | None,
+        attempt: int,
+        sent_at: float,
+    ) -> None:
+        seconds = asyncio.get_running_loop().time() - sent_at
+        answer = outcome if isinstance(outcome, Response) else None
+        error = outcome if isinstance(outcome, AsyncTasksError) else None
+        details = RequestDetails(
+            origin=self.origin,
+            method=request.method,
+            path=request.path,
+            attempt=attempt,
+            seconds=seconds,
+            status=answer.status if answer is not None else None,
+            received=len(answer.body) if answer is not None else 0,
+            error=error,
+        )
+        said = details.status or type(outcome).__name__
+        what = f"{request.describe()} ({details.received} bytes)"
+        self.logger.debug("< %s %s in %.3f s", said, what, seconds)
+        self.hooks.tell(details)
 
 
 def _undecodable(

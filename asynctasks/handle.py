@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
+import logging
 import math
 import os
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any, Protocol
 import attrs
 
 from .exceptions import (
+    AsyncTasksError,
     InvalidArgument,
     NotFound,
     PatienceExceeded,
@@ -33,16 +35,28 @@ from .sansio.dialect import (
     merge_status,
 )
 from .sansio.http import Response
-from .watcher import Watch
+from .watch import Watch
 
 
-__all__ = ["RecurringTask", "TaskHandle", "Tasks", "as_completed"]
+__all__ = ["RecurringTask", "TaskHandle", "Tasks", "as_completed", "check_policy"]
 
 CONFIRM = 60.0
 """Seconds within which a cancel is confirmed, unless the caller says otherwise."""
 
+LEAVE, CANCEL_REMOTE = "leave", "cancel_remote"
+
+CANCEL_WITHIN = 10.0
+"""Seconds that the cancel of ``on_cancel`` and ``on_timeout`` takes at most."""
+
 OVER_AFTER = 3
 """Looks in a row that must find a recurrence over before it counts as stopped."""
+
+
+def check_policy(name: str, value: str) -> str:
+    """Return a policy for remote tasks, if it is one."""
+    if value not in {LEAVE, CANCEL_REMOTE}:
+        raise InvalidArgument(name, value, f"choose {LEAVE} or {CANCEL_REMOTE}")
+    return value
 
 
 class Tasks(Protocol):
@@ -56,16 +70,30 @@ class Tasks(Protocol):
     def keeps_results(self) -> bool:
         """Whether a result can be fetched again later."""
 
+    @property
+    def on_cancel(self) -> str:
+        """What becomes of a remote task when a wait for it is cancelled."""
+
+    @property
+    def on_timeout(self) -> str:
+        """What becomes of a remote task when a wait for it runs out."""
+
+    @property
+    def logger(self) -> logging.Logger:
+        """Gets what must not be raised."""
+
     def token_of(self, ref: TaskRef) -> str:
         """Return the token of a task."""
 
     async def look(self, ref: TaskRef) -> TaskStatus:
         """Ask for the status of a task."""
 
-    def hold(self, ref: TaskRef, first: TaskStatus | None) -> Watch:
-        """Watch a task."""
+    def hold(
+        self, ref: TaskRef, first: TaskStatus | None, since: float | None = None
+    ) -> Watch:
+        """Watch a task, which was submitted at a time of the loop's clock."""
 
-    def release(self, ref: TaskRef, watch: Watch) -> None:
+    def release(self, watch: Watch) -> None:
         """Let go of a watch."""
 
     def tell(self, ref: TaskRef, status: TaskStatus) -> None:
@@ -100,11 +128,17 @@ class TaskHandle:
     """
 
     def __init__(
-        self, tasks: Tasks, ref: TaskRef, status: TaskStatus | None = None
+        self,
+        tasks: Tasks,
+        ref: TaskRef,
+        status: TaskStatus | None = None,
+        *,
+        since: float | None = None,
     ) -> None:
         self._tasks = tasks
         self._ref = ref
         self._status = status
+        self._since = since
         self._fetching: asyncio.Task[Response] | None = None
         self._fetchers = 0
         self._kept: Response | None = None
@@ -200,7 +234,12 @@ class TaskHandle:
             return self._see(watch.known())
 
     async def result(
-        self, *, timeout: float | None = None, decode: str = "auto"
+        self,
+        *,
+        timeout: float | None = None,
+        decode: str = "auto",
+        on_cancel: str | None = None,
+        on_timeout: str | None = None,
     ) -> Any:
         """
         Wait until the task is over, and fetch its result.
@@ -210,6 +249,10 @@ class TaskHandle:
                 client's ``patience``. Fetching has clocks of its own.
             decode: ``"auto"``, ``"json"``, ``"text"`` or ``"bytes"``; see
                 :func:`asynctasks.decode_content`.
+            on_cancel: what becomes of the remote task when this wait is cancelled:
+                ``"leave"`` it alone, or ``"cancel_remote"``, which is shielded,
+                bounded and confirmed. By default the client's ``on_cancel``.
+            on_timeout: the same for a wait that runs out.
 
         Raises:
             PatienceExceeded: it is not over by then. It goes on remotely.
@@ -218,7 +261,7 @@ class TaskHandle:
             TaskLost: the service no longer knows the task.
             ResultUnavailable: it finished, but the result cannot be had.
         """
-        status = await self.wait(timeout=timeout)
+        status = await self._wait_or_cancel(timeout, on_cancel, on_timeout)
         self._check(status)
         try:
             response = await self._fetch(status)
@@ -278,15 +321,58 @@ class TaskHandle:
 
     # --- inside --------------------------------------------------------------
 
+    async def _wait_or_cancel(
+        self, timeout: float | None, on_cancel: str | None, on_timeout: str | None
+    ) -> TaskStatus:
+        """Wait; if that ends early, do with the remote task what is wanted."""
+        on_cancel = check_policy("on_cancel", on_cancel or self._tasks.on_cancel)
+        on_timeout = check_policy("on_timeout", on_timeout or self._tasks.on_timeout)
+        try:
+            return await self.wait(timeout=timeout)
+        except asyncio.CancelledError:
+            if on_cancel == CANCEL_REMOTE:
+                await self._cancel_anyway()
+            raise
+        except PatienceExceeded:
+            if on_timeout == CANCEL_REMOTE:
+                await self._cancel_anyway()
+            raise
+
+    async def _cancel_anyway(self) -> None:
+        """Cancel the remote task, whatever happens to the one who waits."""
+        cancelling = asyncio.create_task(
+            self._cancel_within(CANCEL_WITHIN), name="asynctasks-cancel"
+        )
+        interrupted = False
+        while not cancelling.done():
+            try:
+                await asyncio.shield(cancelling)
+            except asyncio.CancelledError:
+                interrupted = True
+        if interrupted:
+            raise asyncio.CancelledError
+
+    async def _cancel_within(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self.cancel(timeout=seconds)
+        except (AsyncTasksError, TimeoutError) as exc:
+            self._tasks.logger.warning(
+                "task %s could not be cancelled: %s", self.id, exc
+            )
+
+    def _hold(self) -> Watch:
+        return self._tasks.hold(self._ref, self._status, self._since)
+
     @asynccontextmanager
     async def _held(self) -> AsyncIterator[Watch]:
-        watch = self._tasks.hold(self._ref, self._status)
+        watch = self._hold()
         try:
             yield watch
         finally:
             if watch.status is not None:
                 self._status = merge_status(self._status, watch.status)
-            self._tasks.release(self._ref, watch)
+            self._tasks.release(watch)
 
     def _see(self, status: TaskStatus) -> TaskStatus:
         """Take in what was seen; return what is now known."""
@@ -346,11 +432,11 @@ async def as_completed(
     open_: dict[TaskHandle, Watch] = {}
     with ExitStack() as stack:
         for handle in dict.fromkeys(handles):
-            watch = handle._tasks.hold(handle.ref, handle.last_status)  # noqa: SLF001
-            stack.callback(handle._tasks.release, handle.ref, watch)  # noqa: SLF001
+            watch = handle._hold()  # noqa: SLF001
+            stack.callback(handle._tasks.release, watch)  # noqa: SLF001
             listener = partial(_note_end, handle, ended)
-            watch.listeners.append(listener)
-            stack.callback(watch.listeners.remove, listener)
+            watch.listen(listener)
+            stack.callback(watch.unlisten, listener)
             listener(watch)
             open_[handle] = watch
         while open_:

@@ -213,7 +213,7 @@ class OmlClient(TaskClient):
             SubmitOutcomeUnknown: the answer was lost; the script may have run.
         """
         flow = self._dialect.call(script, inputs, options)
-        return decode_content(await self._drive_once(flow), "json")
+        return decode_content(await self._desk.drive_once(flow), "json")
 
     # --- the token -----------------------------------------------------------
 

@@ -17,7 +17,7 @@ from typing import Union
 from .exceptions import InvalidArgument
 from .sansio.dialect import TaskRef
 from .sansio.subscription import Event, EventKind
-from .watcher import Watch
+from .watch import Watch
 
 
 __all__ = ["Callback", "StatusSubscription", "Subscriber"]
@@ -75,6 +75,13 @@ class StatusSubscription:
         self._missed = 0
         self._wake = asyncio.Event()
 
+    def __len__(self) -> int:
+        """How many events wait for the callback."""
+        return len(self._queue)
+
+    def __bool__(self) -> bool:
+        return True
+
     def unsubscribe(self) -> None:
         """End the subscription; events that still wait are not delivered."""
         self.closed = True
@@ -96,7 +103,7 @@ class StatusSubscription:
             release()
             return
         self._followed[watch] = release
-        watch.listeners.append(self._changed)
+        watch.listen(self._changed)
         if watch.version:
             self._changed(watch)
 
@@ -106,7 +113,7 @@ class StatusSubscription:
             self._leave(watch)
 
     def _leave(self, watch: Watch) -> None:
-        watch.listeners.remove(self._changed)
+        watch.unlisten(self._changed)
         self._followed.pop(watch)()
 
     def offer(self, event: Event) -> None:
@@ -178,6 +185,11 @@ class Subscriber:
         self._subscriptions: list[StatusSubscription] = []
         self._arrivals: asyncio.Queue[StatusSubscription] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Events that wait for a callback, over all subscriptions."""
+        return sum(len(subscription) for subscription in self._subscriptions)
 
     def start(self) -> asyncio.Task[None] | None:
         """

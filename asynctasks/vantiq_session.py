@@ -15,13 +15,15 @@ from typing import Any
 
 import attrs
 
-from .driver import Driver, Lane, Limits
+from .driver import Driver, Limits
 from .exceptions import (
     AsyncTasksError,
     AttemptTimeout,
     InvalidArgument,
     VantiqException,
 )
+from .hooks import Hooks
+from .lanes import Lanes
 from .sansio.http import Flow, Headers, Request, Response
 from .sansio.retry import RetryPolicy
 from .sansio.urls import is_loopback, split_base
@@ -182,13 +184,13 @@ class Session:
             options=self._connect_args,
         )
         driver = Driver(
-            Lane(transport),
+            Lanes(transport),
             origin=self.api.origin,
             auth=self.auth,
             retry=options.retry,
             limits=self._limits,
             trusted_origins=options.trusted_origins,
-            logger=self.logger,
+            hooks=Hooks((), self.logger),
         )
         return transport, driver
 
@@ -205,7 +207,7 @@ class Session:
         opened, self._opened = self._opened, None
         if opened is not None:
             transport, driver = opened
-            driver.lane.closed = True
+            driver.lanes.closed = True
             await transport.aclose()
 
     # --- requests ------------------------------------------------------------

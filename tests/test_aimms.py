@@ -443,8 +443,8 @@ async def test_logs_and_stats_of_the_cloud(cloud: AimmsClient) -> None:
     (line,) = await cloud.logs(task)
 
     assert line.endswith("it begins")
-    assert {"solving": 1} == await cloud.stats(current=True)
-    assert {"solving": 1} == await cloud.stats()
+    assert {"solving": 1} == await cloud.task_stats(current=True)
+    assert {"solving": 1} == await cloud.task_stats()
     assert "v2.0" == await cloud.server_version()
 
 
@@ -476,12 +476,12 @@ async def test_status_and_echo_of_the_local_server(local: AimmsClient) -> None:
     [
         ("local", lambda client: client.logs("t1")),
         ("local", lambda client: client.download_log("t1", "log.txt")),
-        ("local", lambda client: client.stats()),
+        ("local", lambda client: client.task_stats()),
         ("local", lambda client: client.server_version()),
         ("cloud", lambda client: client.intermediate_status("t1")),
         ("cloud", lambda client: client.echo()),
     ],
-    ids=["logs", "log-file", "stats", "version", "status", "echo"],
+    ids=["logs", "log-file", "task_stats", "version", "status", "echo"],
 )
 async def test_operation_of_the_other_deployment(
     cloud: AimmsClient,

@@ -20,14 +20,19 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 LAYERS = [
-    ["cli", "pytest_plugin", "integrations", "__main__"],
+    ["__main__"],
+    ["cli", "pytest_plugin", "integrations"],
     ["testing"],
     ["aimms", "desp", "oml", "vantiq"],
     ["client", "config"],
-    ["batch", "resources", "report"],
+    ["batch", "resources", "report", "stats"],
+    ["options"],
+    ["desk"],
     ["handle", "subscriber"],
     ["watcher"],
+    ["watch"],
     ["driver"],
+    ["lanes"],
     ["files", "hooks", "journal", "server", "transport"],
     ["sansio"],
     ["exceptions"],

@@ -78,8 +78,8 @@ def names_in(folder: Path) -> list[str]:
 
 def watched(task: TaskHandle) -> int:
     """Count what the watcher of a handle's client looks at."""
-    client: Any = task._tasks
-    return len(client._hub.watcher)
+    desk: Any = task._tasks
+    return len(desk.watcher)
 
 
 # --- what it is --------------------------------------------------------------
@@ -650,7 +650,7 @@ async def test_as_completed_that_is_left_lets_go(connect: Connect) -> None:
     client = connect(Scripted(t1="completed", t2="running"))
     other = client.handle("t2")
     client_: Any = client
-    watch = client_.hold(other.ref, None)
+    watch = client_._desk.hold(other.ref, None)
     async for _ in as_completed([client.handle("t1"), other]):
         break
     gc.collect()
@@ -659,7 +659,7 @@ async def test_as_completed_that_is_left_lets_go(connect: Connect) -> None:
     assert [] == watch.listeners
     assert 1 == watched(other)
 
-    client_.release(other.ref, watch)
+    client_._desk.release(watch)
 
     assert 0 == watched(other)
 
@@ -767,7 +767,7 @@ async def test_result_may_say_that_the_task_failed(
 ) -> None:
     """A failure that only the fetch reveals is kept as the last status."""
     over = TaskStatus(state=TaskState.UNKNOWN, done=True, outcome_known=False)
-    tasks: Any = Telling(connect(Scripted()), TaskFailed("t1", "", told))
+    tasks: Any = Telling(connect(Scripted())._desk, TaskFailed("t1", "", told))
     task = TaskHandle(tasks, TaskRef(id="t1"), over)
     with pytest.raises(TaskFailed):
         await task.result()

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 import logging
 from typing import Any
 
 import pytest
 
 from asynctasks.exceptions import InvalidArgument, TaskLost
-from asynctasks.sansio.dialect import TaskRef, TaskState, TaskStatus
+from asynctasks.sansio.dialect import Survey, TaskRef, TaskState, TaskStatus
 from asynctasks.sansio.subscription import Event, EventKind
 from asynctasks.subscriber import StatusSubscription, Subscriber, Wants
-from asynctasks.watcher import Watch
+from asynctasks.watch import Watch
 
 
 pytestmark = pytest.mark.virtual_time
@@ -54,10 +54,19 @@ class Followed:
 
     def __init__(self, name: str = "t1") -> None:
         self.released = 0
-        self.watch = Watch(TaskRef(id=name), self.look, f"token-{name}")
+        self.watch = Watch(TaskRef(id=name), self, None)
 
-    async def look(self, ref: TaskRef) -> TaskStatus:
+    origin = "http://service.test"
+    merges = False
+
+    def token_of(self, ref: TaskRef) -> str:
+        return f"token-{ref.id}"
+
+    async def look_once(self, ref: TaskRef) -> TaskStatus:
         return DONE
+
+    async def survey(self, refs: Sequence[TaskRef], rows: int) -> Survey:
+        raise AssertionError("nobody looks here")
 
     def release(self) -> None:
         self.released += 1

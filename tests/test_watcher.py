@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-import inspect
+from collections.abc import AsyncIterator, Sequence
 from itertools import pairwise
 import logging
 import random
@@ -12,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from asynctasks.driver import Lane
 from asynctasks.exceptions import (
     AuthenticationFailed,
     ConnectionLost,
@@ -22,10 +20,11 @@ from asynctasks.exceptions import (
     ServiceBroken,
     TaskLost,
 )
-from asynctasks.sansio.dialect import TaskRef, TaskState, TaskStatus
+from asynctasks.sansio.dialect import Survey, TaskRef, TaskState, TaskStatus
 from asynctasks.sansio.http import Response
 from asynctasks.sansio.schedule import PollPolicy
-from asynctasks.watcher import LOOKS_AT_ONCE, Watch, Watcher
+from asynctasks.watch import Watch
+from asynctasks.watcher import LOOKS_AT_ONCE, Watcher
 
 
 pytestmark = pytest.mark.virtual_time
@@ -48,6 +47,9 @@ BROKEN = ServiceBroken(Response(500))
 class Looker:
     """Looks at tasks as a script says; its last line is repeated."""
 
+    origin = "http://service.test"
+    merges = False
+
     def __init__(self, *lines: TaskStatus | BaseException, takes: float = 0.0) -> None:
         self.at: list[float] = []
         self.open = 0
@@ -55,7 +57,13 @@ class Looker:
         self._lines = list(lines)
         self._takes = takes
 
-    async def __call__(self, ref: TaskRef) -> TaskStatus:
+    def token_of(self, ref: TaskRef) -> str:
+        return f"token-{ref.id}"
+
+    async def survey(self, refs: Sequence[TaskRef], rows: int) -> Survey:
+        raise AssertionError("it has no list")
+
+    async def look_once(self, ref: TaskRef) -> TaskStatus:
         self.at.append(asyncio.get_running_loop().time())
         self.open += 1
         self.most = max(self.most, self.open)
@@ -83,7 +91,7 @@ def hold(
     key: str = "t1",
     first: TaskStatus | None = None,
 ) -> Watch:
-    return watcher.hold(key, TaskRef(id=key), look, token=f"token-{key}", first=first)
+    return watcher.hold(TaskRef(id=key), look, first=first)
 
 
 async def end_of(watch: Watch) -> TaskStatus:
@@ -183,8 +191,7 @@ async def test_hurry_looks_now(watcher: Watcher) -> None:
     begun = asyncio.get_running_loop().time()
     watch = hold(watcher, look)
     await asyncio.sleep(0.25)
-    watcher.hurry("t1")
-    watcher.hurry("a task that nobody watches")
+    watcher.hurry(watch)
     await end_of(watch)
 
     assert [0.0, 0.25] == [round(at - begun, 3) for at in look.at]
@@ -208,12 +215,12 @@ async def test_task_is_looked_at_while_somebody_holds_it(watcher: Watcher) -> No
     look = Looker(RUNNING)
     watch, again = hold(watcher, look), hold(watcher, look)
     await asyncio.sleep(1.5)
-    watcher.release("t1", watch)
+    watcher.release(watch)
     await asyncio.sleep(1)
 
     assert 3 == len(look.at)
 
-    watcher.release("t1", again)
+    watcher.release(again)
     await asyncio.sleep(5)
 
     assert 3 == len(look.at)
@@ -248,12 +255,12 @@ async def test_released_task_that_is_held_again_is_looked_at_anew(
     watcher: Watcher,
 ) -> None:
     """A look that comes back after everybody left changes nothing of a new watch."""
-    slow = Looker(DONE, takes=5)
-    watcher.release("t1", hold(watcher, slow))
+    slow = Looker(DONE, RUNNING, takes=5)
+    watcher.release(hold(watcher, slow))
     old = hold(watcher, slow)
     await asyncio.sleep(1)
-    watcher.release("t1", old)
-    new = hold(watcher, Looker(RUNNING))
+    watcher.release(old)
+    new = hold(watcher, slow, first=RUNNING)
     await asyncio.sleep(5)
 
     assert (DONE, RUNNING) == (old.known(), new.known())
@@ -264,8 +271,8 @@ async def test_word_from_elsewhere_ends_the_watch(watcher: Watcher) -> None:
     look = Looker(RUNNING)
     watch = hold(watcher, look)
     await asyncio.sleep(0.5)
-    watcher.offer("t1", DONE)
-    watcher.offer("a task that nobody watches", DONE)
+    watcher.tell(TaskRef(id="t1"), look, DONE)
+    watcher.tell(TaskRef(id="a task that nobody watches"), look, DONE)
 
     assert DONE == await end_of(watch)
 
@@ -279,7 +286,7 @@ async def test_listeners_hear_each_change(watcher: Watcher) -> None:
     """A listener is called for each change, and not when nothing changed."""
     heard: list[str] = []
     watch = hold(watcher, Looker(QUEUED, RUNNING, RUNNING, DONE))
-    watch.listeners.append(lambda watch: heard.append(watch.known().word))
+    watch.listen(lambda watch: heard.append(watch.known().word))
     await end_of(watch)
 
     assert ["queued", "running", "completed"] == heard
@@ -325,7 +332,7 @@ async def test_task_that_waits_for_its_look_can_be_let_go(watcher: Watcher) -> N
     watches = {f"t{n}": hold(watcher, look, f"t{n}") for n in range(LOOKS_AT_ONCE + 2)}
     await asyncio.sleep(0.25)
     for key, watch in watches.items():
-        watcher.release(key, watch)
+        watcher.release(watch)
     await asyncio.sleep(1)
 
     assert LOOKS_AT_ONCE == len(look.at)
@@ -342,7 +349,7 @@ async def test_due_task_that_is_over_meanwhile_is_passed_over(
     look = Looker(RUNNING)
     hold(watcher, look, "late")
     await asyncio.sleep(0.25)
-    watcher.offer("late", DONE)
+    watcher.tell(TaskRef(id="late"), look, DONE)
     await asyncio.sleep(1)
 
     assert [] == look.at
@@ -533,8 +540,95 @@ async def test_closing_tells_those_who_wait(watcher: Watcher, moment: float) -> 
     assert {asyncio.current_task()} == asyncio.all_tasks()
 
 
-def test_looks_leave_room_for_others() -> None:
-    """Looks take at most half of the places that the driver has."""
-    width = inspect.signature(Lane).parameters["width"].default
+class LoadedDice(random.Random):
+    """Dice that break when they are told to."""
 
-    assert width == 2 * LOOKS_AT_ONCE
+    broken = False
+
+    def random(self) -> float:
+        if self.broken:
+            raise ZeroDivisionError("the dice are broken")
+        return 0.0
+
+
+async def crash(watcher: Watcher, dice: LoadedDice) -> list[BaseException]:
+    """Break the next look; return what those who wait are told."""
+    look = Looker(RUNNING)
+    watches = [hold(watcher, look, f"t{n}") for n in range(3)]
+    waiters = [asyncio.create_task(end_of(watch)) for watch in watches]
+    await asyncio.sleep(0.5)
+    dice.broken = True
+    ends = await asyncio.gather(*waiters, return_exceptions=True)
+    dice.broken = False
+    return [end for end in ends if isinstance(end, BaseException)]
+
+
+async def test_crash_is_told_to_all_and_survived_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Whoever waits gets the error; the watcher starts again once, not twice."""
+    dice = LoadedDice()
+    watcher = Watcher(policy=EVERY_SECOND, logger=LOGGER, dice=dice)
+    errors = await crash(watcher, dice)
+
+    assert ["the watcher crashed; your tasks go on remotely"] * 3 == [
+        str(error) for error in errors
+    ]
+    assert all(isinstance(e.__cause__, ZeroDivisionError) for e in errors)
+    assert ["the watcher crashed"] == [r.getMessage() for r in caplog.records]
+    assert DONE == await end_of(hold(watcher, Looker(DONE)))
+
+    await crash(watcher, dice)
+    with pytest.raises(InvalidState, match="crashed twice; make a new client"):
+        hold(watcher, Looker(DONE))
+
+
+async def test_crash_of_the_loop_is_told_too(caplog: pytest.LogCaptureFixture) -> None:
+    """When the loop cannot start a look, those who wait get the error."""
+    loop = asyncio.get_running_loop()
+
+    def refuse(
+        loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any
+    ) -> asyncio.Task[Any]:
+        if coroutine.__qualname__ == "Watcher._look":
+            coroutine.close()
+            raise MemoryError
+        return asyncio.Task(coroutine, loop=loop, **options)
+
+    watcher = Watcher(policy=EVERY_SECOND, logger=LOGGER)
+    loop.set_task_factory(refuse)
+    try:
+        with pytest.raises(InvalidState, match="the watcher crashed") as caught:
+            await end_of(hold(watcher, Looker(DONE)))
+    finally:
+        loop.set_task_factory(None)
+
+    assert isinstance(caught.value.__cause__, MemoryError)
+    assert DONE == await end_of(hold(watcher, Looker(DONE)))
+
+
+@pytest.mark.parametrize("name", ["asynctasks-watcher", "asynctasks-look"])
+async def test_cancelled_watcher_leaves_nobody_waiting(
+    watcher: Watcher, name: str
+) -> None:
+    """Should somebody cancel the watcher's own tasks, those who wait are told."""
+    watch = hold(watcher, Looker(RUNNING, takes=0.5))
+    await asyncio.sleep(0.25)
+    (task,) = tasks_named(name)
+    task.cancel()
+    with pytest.raises(InvalidState, match="the watcher was cancelled"):
+        await end_of(watch)
+
+
+@pytest.mark.parametrize("moment", [0.25, 0.75], ids=["looking", "sleeping"])
+async def test_closing_tells_those_who_wait(watcher: Watcher, moment: float) -> None:
+    """Closing ends all tasks of the watcher; who waits gets the reason."""
+    watch = hold(watcher, Looker(RUNNING, takes=0.5))
+    waiter = asyncio.create_task(end_of(watch))
+    await asyncio.sleep(moment)
+    reason = InvalidState("closed")
+    await watcher.aclose(reason)
+    (end,) = await asyncio.gather(waiter, return_exceptions=True)
+
+    assert reason is end
+    assert {asyncio.current_task()} == asyncio.all_tasks()

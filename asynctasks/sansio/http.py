@@ -100,6 +100,12 @@ class Headers(Mapping[str, str]):
     def __hash__(self) -> int:
         return hash(frozenset(self._folded().items()))
 
+    def replaced(self, headers: Mapping[str, str]) -> Headers:
+        """Return these headers with others added, in place of those of the name."""
+        added = Headers(headers)
+        kept = [pair for pair in self.items() if pair[0] not in added]
+        return Headers([*kept, *added.items()])
+
     def _folded(self) -> dict[str, str]:
         return {key: value for key, (_, value) in self._items.items()}
 
@@ -226,9 +232,7 @@ class Request:
 
     def with_headers(self, headers: Mapping[str, str]) -> Request:
         """Return a copy that also carries these headers, in place of its own."""
-        added = Headers(headers)
-        kept = [pair for pair in self.headers.items() if pair[0] not in added]
-        return attrs.evolve(self, headers=Headers([*kept, *added.items()]))
+        return attrs.evolve(self, headers=Headers(self.headers).replaced(headers))
 
 
 @attrs.frozen(slots=False)

@@ -1,0 +1,407 @@
+"""
+What handles, watcher and subscriptions need of a client: one view's task business.
+
+A :class:`Desk` is a driver and a dialect over the parts that all views of a client
+share. It implements what handles ask for (``handle.Tasks``) and what the watcher asks
+for (``watch.Looker``); the client on top of it is what users call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+import logging
+import os
+from pathlib import Path
+import random
+from typing import Any, TypeVar
+
+import attrs
+
+from . import files
+from .driver import Driver
+from .exceptions import (
+    AsyncTasksError,
+    InvalidState,
+    NotFound,
+    ResultUnavailable,
+    SubmitOutcomeUnknown,
+    TaskError,
+    TransportError,
+)
+from .hooks import ResultDetails, StatusDetails, SubmitDetails
+from .lanes import Kind
+from .sansio.dialect import (
+    Dialect,
+    Launched,
+    Payload,
+    Prepared,
+    Survey,
+    TaskRef,
+    TaskStatus,
+)
+from .sansio.http import Flow, Request, Response
+from .sansio.retry import NO_RETRY, backoff, outcome_unknown
+from .sansio.token import build_token
+from .subscriber import StatusSubscription, Subscriber
+from .watch import Watch
+from .watcher import Watcher
+
+
+__all__ = ["Counts", "Desk", "Manners"]
+
+T = TypeVar("T")
+
+BODIES = 3
+"""How often a download is begun at most whose body breaks off."""
+
+
+@attrs.frozen(kw_only=True)
+class Manners:
+    """How a client treats its tasks."""
+
+    patience: float
+    cleanup: str
+    on_cancel: str
+    on_timeout: str
+    trace_context: Callable[[], str | None] = lambda: None
+
+
+@attrs.define(kw_only=True)
+class Counts:
+    """What was done, over all views of a client."""
+
+    submitted: int = 0
+    fetched: int = 0
+
+
+class Desk:
+    """
+    The task business of one view of a client.
+
+    Args:
+        driver: its origin and credentials.
+        dialect: its words.
+        watcher: shared by all views.
+        subscriber: shared by all views.
+        manners: how it treats its tasks.
+        counts: what it did, shared by all views.
+    """
+
+    def __init__(
+        self,
+        driver: Driver,
+        dialect: Dialect,
+        *,
+        watcher: Watcher,
+        subscriber: Subscriber,
+        manners: Manners,
+        counts: Counts,
+    ) -> None:
+        self.driver = driver
+        self.dialect = dialect
+        self.watcher = watcher
+        self.subscriber = subscriber
+        self.manners = manners
+        self.counts = counts
+
+    # Two desks of one driver and one dialect look at the same tasks.
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Desk):
+            return NotImplemented
+        return self.driver is other.driver and self.dialect == other.dialect
+
+    def __hash__(self) -> int:
+        return hash((id(self.driver), type(self.dialect)))
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a wait lasts when the caller does not say."""
+        return self.manners.patience
+
+    @property
+    def keeps_results(self) -> bool:
+        """Whether a result can be fetched again after it was fetched."""
+        return self.manners.cleanup == "keep"
+
+    @property
+    def on_cancel(self) -> str:
+        """What becomes of a remote task when a wait for it is cancelled."""
+        return self.manners.on_cancel
+
+    @property
+    def on_timeout(self) -> str:
+        """What becomes of a remote task when a wait for it runs out."""
+        return self.manners.on_timeout
+
+    @property
+    def logger(self) -> logging.Logger:
+        """Gets what must not be raised."""
+        return self.driver.logger
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port of the service."""
+        return self.driver.origin
+
+    def token_of(self, ref: TaskRef) -> str:
+        """Return the token of a task."""
+        return build_token(self.dialect, self.origin, ref)
+
+    # --- submit --------------------------------------------------------------
+
+    async def launch(
+        self, service: str, payload: Payload, options: Mapping[str, Any]
+    ) -> Launched:
+        """
+        Prepare a task and start it.
+
+        Raises:
+            SubmitOutcomeUnknown: the answer to the launch was lost.
+        """
+        began = asyncio.get_running_loop().time()
+        flow = self.dialect.prepare(service, payload, options)
+        try:
+            prepared = await self.driver.drive(flow, kind=Kind.SUBMIT)
+        except AsyncTasksError as exc:
+            self._tell_submit(service, began, None, exc)
+            raise
+        return await self.start(prepared)
+
+    async def start(self, prepared: Prepared) -> Launched:
+        """Start a task that was prepared; see :meth:`launch`."""
+        began = asyncio.get_running_loop().time()
+        try:
+            launched = await self.drive_once(self.dialect.launch(prepared))
+        except AsyncTasksError as exc:
+            self._tell_submit(prepared.service, began, None, exc)
+            raise
+        trace = self.manners.trace_context()
+        if trace is not None:
+            ref = attrs.evolve(launched.ref, trace=trace)
+            launched = attrs.evolve(launched, ref=ref)
+        self.counts.submitted += 1
+        self._tell_submit(prepared.service, began, launched.ref, None)
+        return launched
+
+    async def drive_once(self, flow: Flow[T]) -> T:
+        """Hold a conversation that starts work; tell if its answer was lost."""
+        try:
+            return await self.driver.drive(flow, kind=Kind.SUBMIT)
+        except AsyncTasksError as exc:
+            if not outcome_unknown(exc):
+                raise
+            raise SubmitOutcomeUnknown(exc, getattr(exc, "request", None)) from exc
+
+    def _tell_submit(
+        self,
+        service: str,
+        began: float,
+        ref: TaskRef | None,
+        error: AsyncTasksError | None,
+    ) -> None:
+        if self.driver.hooks:
+            self.driver.hooks.tell(
+                SubmitDetails(
+                    service=service,
+                    seconds=asyncio.get_running_loop().time() - began,
+                    task=ref,
+                    token=self.token_of(ref) if ref is not None else "",
+                    error=error,
+                )
+            )
+
+    # --- looking -------------------------------------------------------------
+
+    @property
+    def merges(self) -> bool:
+        """Whether the service lists tasks."""
+        return self.dialect.capabilities.task_list
+
+    async def look(self, ref: TaskRef) -> TaskStatus:
+        """Ask for the status of a task, with the retries of any request."""
+        return await self.driver.drive(self.dialect.poll(ref), kind=Kind.POLL)
+
+    async def look_once(self, ref: TaskRef) -> TaskStatus:
+        """Look at a task: one attempt. The watcher's schedule is its retry."""
+        return await self.driver.drive(
+            self.dialect.poll(ref), kind=Kind.POLL, retry=NO_RETRY
+        )
+
+    async def survey(self, refs: Sequence[TaskRef], rows: int) -> Survey:
+        """Look at several tasks through the list; read so many rows at most."""
+        return await self.driver.drive(
+            self.dialect.survey(refs, rows), kind=Kind.POLL, retry=NO_RETRY
+        )
+
+    def hold(
+        self, ref: TaskRef, first: TaskStatus | None, since: float | None = None
+    ) -> Watch:
+        """Watch a task until :meth:`release`."""
+        self.driver.lanes.check()
+        watch = self.watcher.hold(ref, self, first=first, since=since)
+        if self.driver.hooks and watch.holders == 1:
+            self._tell_changes(watch)
+        return watch
+
+    def release(self, watch: Watch) -> None:
+        """Let go of a watch."""
+        self.watcher.release(watch)
+
+    def tell(self, ref: TaskRef, status: TaskStatus) -> None:
+        """Tell those who watch a task what was seen of it elsewhere."""
+        self.watcher.tell(ref, self, status)
+
+    def _tell_changes(self, watch: Watch) -> None:
+        """Tell the hooks of a task, from now on."""
+        before: TaskStatus | None = None
+
+        def changed(watch: Watch) -> None:
+            nonlocal before
+            self.driver.hooks.tell(
+                StatusDetails(
+                    task=watch.ref,
+                    token=watch.token,
+                    status=watch.status,
+                    before=before,
+                    error=watch.error,
+                )
+            )
+            before = watch.status
+
+        watch.listen(changed)
+        if watch.version:
+            changed(watch)
+
+    # --- subscriptions -------------------------------------------------------
+
+    def follow(
+        self,
+        subscription: StatusSubscription,
+        ref: TaskRef,
+        first: TaskStatus | None,
+        since: float | None = None,
+    ) -> None:
+        """Let a subscription follow a task."""
+        watch = self.hold(ref, first, since)
+        subscription.follow(watch, lambda: self.release(watch))
+
+    def announce(self, launched: Launched, since: float) -> None:
+        """Let those subscriptions follow a new task that want to."""
+        ref = launched.ref
+        for subscription in self.subscriber.wanting(self.driver, ref):
+            try:
+                self.follow(subscription, ref, launched.status, since)
+            except InvalidState as exc:
+                # The task was accepted: its handle must not get lost.
+                self.logger.warning("task %s is not followed: %s", ref.id, exc)
+
+    # --- results -------------------------------------------------------------
+
+    async def fetch(self, ref: TaskRef, status: TaskStatus) -> Response:
+        """Fetch the result of a task that ended."""
+        began = asyncio.get_running_loop().time()
+        try:
+            response = await self._fetch(ref, status)
+        except AsyncTasksError as exc:
+            self._tell_result(ref, began, 0, exc)
+            raise
+        self.counts.fetched += 1
+        self._tell_result(ref, began, len(response.body), None)
+        return response
+
+    async def _fetch(self, ref: TaskRef, status: TaskStatus) -> Response:
+        try:
+            return await self.driver.drive(
+                self.dialect.result(ref, status), kind=Kind.RESULT
+            )
+        except NotFound as exc:
+            raise ResultUnavailable(ref.id, self.token_of(ref), status) from exc
+        except TaskError as exc:
+            exc.token = self.token_of(ref)  # which the dialect does not know
+            raise
+
+    async def save(self, ref: TaskRef, path: os.PathLike[str]) -> Path:
+        """Stream the result of a task that ended to a file."""
+        began = asyncio.get_running_loop().time()
+        try:
+            saved = await self._save(ref, path)
+        except AsyncTasksError as exc:
+            self._tell_result(ref, began, 0, exc)
+            raise
+        self.counts.fetched += 1
+        self._tell_result(ref, began, 0, None)
+        if not self.keeps_results:
+            await self.clean_up(ref)
+        return saved
+
+    async def _save(self, ref: TaskRef, path: os.PathLike[str]) -> Path:
+        try:
+            flow = self.dialect.find_download(ref)
+            request = await self.driver.drive(flow, kind=Kind.RESULT)
+            return await self.stream(request, path)
+        except NotFound as exc:
+            raise ResultUnavailable(ref.id, self.token_of(ref)) from exc
+        except TaskError as exc:
+            exc.token = self.token_of(ref)
+            raise
+
+    async def stream(
+        self, request: Request, path: os.PathLike[str], *, replace: bool = True
+    ) -> Path:
+        """Stream an answer to a file, again from the start should it break off."""
+        attempt = 1
+        while True:
+            try:
+                async with self.driver.open(request) as got:
+                    self.dialect.parse_head(got.head)
+                    return await files.save(got.chunks, path, replace=replace)
+            except TransportError as exc:
+                # The head has retries of its own; this is a body that broke off.
+                policy = self.driver.retry
+                if not exc.retryable or attempt >= min(policy.attempts, BODIES):
+                    raise
+                dice = random.random()  # noqa: S311 - jitter, not secrecy
+                await asyncio.sleep(backoff(policy, attempt, dice))
+                attempt += 1
+
+    def _tell_result(
+        self,
+        ref: TaskRef,
+        began: float,
+        received: int,
+        error: AsyncTasksError | None,
+    ) -> None:
+        if self.driver.hooks:
+            self.driver.hooks.tell(
+                ResultDetails(
+                    task=ref,
+                    token=self.token_of(ref),
+                    seconds=asyncio.get_running_loop().time() - began,
+                    received=received,
+                    error=error,
+                )
+            )
+
+    # --- the end -------------------------------------------------------------
+
+    async def clean_up(self, ref: TaskRef) -> None:
+        """Remove a task whose result was fetched; failing to is no error."""
+        try:
+            await self.remove(ref)
+        except AsyncTasksError as exc:
+            self.logger.warning("task %s could not be removed: %s", ref.id, exc)
+
+    async def ask_cancel(self, ref: TaskRef) -> TaskStatus:
+        """Ask the service to end a task."""
+        return await self.driver.drive(self.dialect.cancel(ref))
+
+    async def remove(self, ref: TaskRef) -> None:
+        """Remove a task from the service."""
+        await self.driver.drive(self.dialect.delete(ref))
+
+    async def nap(self, looks: int) -> None:
+        """Wait as the poll policy says after so many looks."""
+        dice = random.random()  # noqa: S311 - jitter, not secrecy
+        await asyncio.sleep(self.watcher.policy.next_wait(looks, dice))

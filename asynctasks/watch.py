@@ -1,0 +1,168 @@
+"""
+One open task as it was last seen, shared by everybody who waits for it.
+
+The watcher looks and says what it saw; handles and subscriptions wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from .exceptions import AsyncTasksError, InvalidState
+from .sansio.dialect import Survey, TaskRef, TaskStatus, merge_status
+
+
+__all__ = ["Listener", "Looker", "Watch"]
+
+Listener = Callable[["Watch"], None]
+"""Called at every change of a watch."""
+
+
+class Looker(Protocol):
+    """How the tasks of one view of a client are looked at."""
+
+    @property
+    def origin(self) -> str:
+        """The origin of the service."""
+
+    @property
+    def merges(self) -> bool:
+        """Whether the service lists tasks."""
+
+    def token_of(self, ref: TaskRef) -> str:
+        """Return the token of a task, for its errors."""
+
+    async def look_once(self, ref: TaskRef) -> TaskStatus:
+        """Look at a task: one attempt, no retries."""
+
+    async def survey(self, refs: Sequence[TaskRef], rows: int) -> Survey:
+        """Look at several tasks through the list; read so many rows at most."""
+
+
+class Watch:
+    """
+    One open task, as last seen; shared by everybody who waits for it.
+
+    ``version`` grows with every change, so that a slow reader can tell that
+    something happened without having to see each step.
+    """
+
+    __slots__ = (
+        "_listeners",
+        "_waiters",
+        "alone",
+        "due",
+        "error",
+        "failure",
+        "holders",
+        "looker",
+        "looks",
+        "missing",
+        "ref",
+        "since",
+        "status",
+        "version",
+        "wait",
+    )
+
+    def __init__(self, ref: TaskRef, looker: Looker, since: float | None) -> None:
+        self.ref = ref
+        self.looker = looker
+        self.since = since
+        """When it was submitted, on the loop's clock; None where we cannot know."""
+
+        self.status: TaskStatus | None = None
+        self.error: BaseException | None = None
+        self.failure: AsyncTasksError | None = None
+        """Why the last look failed; None after one that succeeded."""
+
+        self.version = 0
+        self.holders = 0
+        self.looks = 0
+        self.missing = 0
+        self.alone = False
+        """Whether the list of the service lacks it, so that it is looked at alone."""
+
+        self.wait = 0.0
+        self.due = 0.0
+        # Most of very many tasks have neither: no list is made for them.
+        self._listeners: list[Listener] | None = None
+        self._waiters: list[asyncio.Future[None]] | None = None
+
+    @property
+    def token(self) -> str:
+        """The text from which a handle of the task can be made."""
+        return self.looker.token_of(self.ref)
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing more to see."""
+        done = self.status is not None and self.status.done
+        return done or self.error is not None
+
+    def known(self) -> TaskStatus:
+        """
+        Return what was last seen.
+
+        Raises:
+            AsyncTasksError: why there will be no more to see.
+            InvalidState: nothing was seen yet.
+        """
+        if self.error is not None:
+            raise self.error
+        if self.status is None:
+            raise InvalidState("nothing was seen of the task yet")
+        return self.status
+
+    @property
+    def listeners(self) -> list[Listener]:
+        """The functions that are called at every change."""
+        return list(self._listeners or ())
+
+    def listen(self, listener: Listener) -> None:
+        """Have a function called at every change."""
+        if self._listeners is None:
+            self._listeners = []
+        self._listeners.append(listener)
+
+    def unlisten(self, listener: Listener) -> None:
+        """Take a function off the list; it need not be on it."""
+        if self._listeners is not None and listener in self._listeners:
+            self._listeners.remove(listener)
+
+    def offer(self, status: TaskStatus) -> None:
+        """Take in a status from whatever source; older news do no harm."""
+        before, self.status = self.status, merge_status(self.status, status)
+        if self.status != before:
+            self._changed()
+
+    def fail(self, error: BaseException) -> None:
+        """Tell everybody that there will be no more to see, and why."""
+        if not self.over:
+            self.error = error
+            self._changed()
+
+    async def change(self, seen: int) -> int:
+        """Wait until there is something newer than version *seen*; return it."""
+        while self.version == seen:
+            waiter = asyncio.get_running_loop().create_future()
+            if self._waiters is None:
+                self._waiters = []
+            self._waiters.append(waiter)
+            try:
+                await waiter
+            finally:
+                if self._waiters is not None and waiter in self._waiters:
+                    self._waiters.remove(waiter)
+        return self.version
+
+    def _changed(self) -> None:
+        self.version += 1
+        waiters, self._waiters = self._waiters, None
+        for waiter in waiters or ():
+            if not waiter.done():
+                waiter.set_result(None)
+        for listener in self.listeners:
+            listener(self)

@@ -1,0 +1,138 @@
+"""P3: the whole life of a task: submit, polls, result."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+import json
+import time
+from typing import Any
+from urllib.request import Request, urlopen
+
+import aiohttp
+
+from asynctasks import AimmsClient, PollPolicy, as_completed
+
+from .measure import Contestant, Figure, Verdict, compare
+
+
+AT_ONCE = 100
+
+SECONDS = 0.3
+"""How long a task takes: three polls of the hand-written ways."""
+
+PERIOD = 0.1
+
+
+def ask(method: str, url: str, body: bytes | None = None) -> Any:
+    """Send a request as the vendor's scripts do: a connection each."""
+    request = Request(url, data=body, method=method)  # noqa: S310 - our own server
+    request.add_header("Content-Type", "application/json")
+    with urlopen(request, timeout=60) as answer:  # noqa: S310
+        return json.loads(answer.read())
+
+
+def one_life(url: str) -> None:
+    """Submit, sleep, poll, fetch: as the vendor's scripts do."""
+    task = ask("POST", f"{url}/api/v2/tasks/bench", b'{"seconds":%f}' % SECONDS)["id"]
+    state = ""
+    while state != "completed":
+        time.sleep(PERIOD)
+        state = ask("GET", f"{url}/api/v2/tasks/{task}")["state"]
+    ask("GET", f"{url}/api/v2/tasks/{task}/response")
+
+
+def lives(url: str, count: int) -> dict[str, Contestant]:
+    """Run *count* tasks, so many at once."""
+
+    async def in_threads() -> int:
+        loop = asyncio.get_running_loop()
+        few = max(1, count // 10)  # it is slow: a tenth is enough for a rate
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            waiting = [loop.run_in_executor(pool, one_life, url) for _ in range(few)]
+            await asyncio.gather(*waiting)
+        return few
+
+    async def by_hand() -> int:
+        places = asyncio.Semaphore(AT_ONCE)
+        async with aiohttp.ClientSession() as session:
+
+            async def life() -> None:
+                async with places:
+                    inputs = {"seconds": SECONDS}
+                    place = f"{url}/api/v2/tasks"
+                    async with session.post(f"{place}/bench", json=inputs) as answer:
+                        task = (await answer.json())["id"]
+                    state = ""
+                    while state != "completed":
+                        await asyncio.sleep(PERIOD)
+                        async with session.get(f"{place}/{task}") as answer:
+                            state = (await answer.json())["state"]
+                    async with session.get(f"{place}/{task}/response") as answer:
+                        await answer.json()
+
+            await asyncio.gather(*(life() for _ in range(count)))
+        return count
+
+    async def ours(client: AimmsClient) -> int:
+        places = asyncio.Semaphore(AT_ONCE)
+
+        async def life() -> None:
+            async with places:
+                await client.run("bench", {"seconds": SECONDS})
+
+        async with client:
+            await asyncio.gather(*(life() for _ in range(count)))
+        return count
+
+    async def ours_singly() -> int:
+        even = PollPolicy(wait_initial=PERIOD, wait_max=PERIOD, wait_jitter=0.0)
+        client = AimmsClient.local(url, poll=even, merge=False, learn=None)
+        return await ours(client)
+
+    async def ours_merged() -> int:
+        client = AimmsClient.cloud(url, app="Bench", version="1", api_key="key")
+        async with client:
+            waiting = [
+                await client.submit("bench", {"seconds": SECONDS}) for _ in range(count)
+            ]
+            async for task in as_completed(waiting):
+                await task.result()
+        return count
+
+    return {
+        "requests in threads, as the vendor's scripts": in_threads,
+        "aiohttp, hand-written gather loop": by_hand,
+        "asynctasks, polls one by one": ours_singly,
+        "asynctasks, as it comes": ours_merged,
+    }
+
+
+def run(url: str, *, quick: bool) -> tuple[list[Figure], list[Verdict]]:
+    """Measure the ways side by side."""
+    found = compare(lives(url, 50 if quick else 1_000), 1 if quick else 3)
+    threads, by_hand, singly, merged = found.values()
+    verdicts = [
+        Verdict(
+            "P3",
+            "life cycles a second against requests in threads",
+            singly.rate / threads.rate,
+            6.0,
+            at_least=True,
+        ),
+        Verdict(
+            "P3",
+            "... where the service has a list of tasks",
+            merged.rate / threads.rate,
+            10.0,
+            at_least=True,
+        ),
+        Verdict(
+            "P3",
+            "CPU per life cycle against a hand-written gather loop",
+            singly.cost / by_hand.cost,
+            1.15,
+            at_least=False,
+        ),
+    ]
+    return list(found.values()), verdicts

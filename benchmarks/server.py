@@ -1,0 +1,144 @@
+"""
+A fast server of the AIMMS task API, so that the client is what is measured.
+
+One ``asyncio.Protocol``, no framework: it knows just enough HTTP for the contestants.
+A task is over when its time has passed. ``run()`` serves it from a process of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+import json
+import multiprocessing
+from multiprocessing.connection import Connection
+import os
+import time
+from typing import Any
+from urllib.parse import parse_qs
+
+
+ROOTS = (b"/api/v2/tasks", b"/pro-api/v2/tasks")
+
+LIST_LIMIT = 100
+
+
+class World:
+    """The tasks: when each was created, and how long it takes."""
+
+    def __init__(self) -> None:
+        self.tasks: dict[bytes, tuple[float, float]] = {}
+        self.requests = 0
+
+    def submit(self, body: bytes) -> bytes:
+        seconds = json.loads(body).get("seconds", 0.0) if body else 0.0
+        task_id = b"%032x" % len(self.tasks)
+        self.tasks[task_id] = (time.monotonic(), seconds)
+        return self.document(task_id)
+
+    def document(self, task_id: bytes) -> bytes:
+        created, seconds = self.tasks[task_id]
+        over = time.monotonic() - created >= seconds
+        return (
+            b'{"id":"%b","appName":"Bench","appVersion":"1","serviceName":"bench",'
+            b'"state":"%b","createdAt":"2026-01-01 00:00:00.000000","queueTime":0.0,'
+            b'"runTime":%f,"returnCode":%b,"errorMessage":null}'
+        ) % (
+            task_id,
+            b"completed" if over else b"running",
+            seconds,
+            b"1" if over else b"null",
+        )
+
+    def page(self, query: bytes) -> bytes:
+        asked = parse_qs(query.decode())
+        offset = int(asked.get("offset", ["0"])[0])
+        limit = min(int(asked.get("limit", ["100"])[0]), LIST_LIMIT)
+        ids = list(self.tasks)[offset : offset + limit]
+        rows = b",".join(self.document(task_id) for task_id in ids)
+        return b'{"total_tasks":%d,"current_batch":[%b]}' % (len(self.tasks), rows)
+
+    def answer(self, method: bytes, target: bytes, body: bytes) -> bytes | None:
+        """Return the body of the answer; None for 404."""
+        self.requests += 1
+        path, _, query = target.partition(b"?")
+        if path == b"/stats":
+            figures: dict[str, Any] = {"requests": self.requests}
+            figures["cpu"] = sum(os.times()[:2])
+            return json.dumps(figures).encode()
+        root = next((root for root in ROOTS if path.startswith(root)), None)
+        if root is None:
+            return json.dumps({"_id": "1", "name": "row"}).encode()
+        parts = path[len(root) :].strip(b"/").split(b"/")
+        if method == b"POST":
+            return self.submit(body)
+        if parts == [b""]:
+            return self.page(query)
+        if parts[0] not in self.tasks:
+            return None
+        return b'{"done":true}' if parts[-1] == b"response" else self.document(parts[0])
+
+
+class Protocol(asyncio.Protocol):
+    """One connection."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.buffer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        while (end := self.buffer.find(b"\r\n\r\n")) >= 0:
+            head = self.buffer[:end]
+            length = content_length(head)
+            if len(self.buffer) < end + 4 + length:
+                return
+            body = self.buffer[end + 4 : end + 4 + length]
+            self.buffer = self.buffer[end + 4 + length :]
+            method, target, _ = head.split(b" ", 2)
+            answer = self.world.answer(method, target, body)
+            status = b"200 OK" if answer is not None else b"404 Not Found"
+            self.transport.write(
+                b"HTTP/1.1 %b\r\nContent-Type: application/json\r\n"
+                b"Content-Length: %d\r\n\r\n%b"
+                % (status, len(answer or b""), answer or b"")
+            )
+
+
+def content_length(head: bytes) -> int:
+    """Find the length of the body that follows."""
+    at = head.lower().find(b"content-length:")
+    if at < 0:
+        return 0
+    return int(head[at + 15 :].split(b"\r\n", 1)[0])
+
+
+async def serve(pipe: Connection) -> None:
+    loop = asyncio.get_running_loop()
+    world = World()
+    server = await loop.create_server(lambda: Protocol(world), "127.0.0.1", 0)
+    pipe.send(server.sockets[0].getsockname()[1])
+    await server.serve_forever()
+
+
+def main(pipe: Connection) -> None:
+    asyncio.run(serve(pipe))
+
+
+@contextmanager
+def run() -> Iterator[str]:
+    """Serve from another process; give the URL."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=main, args=(there,), daemon=True)
+    process.start()
+    try:
+        yield f"http://127.0.0.1:{here.recv()}"
+    finally:
+        process.terminate()
+        process.join()

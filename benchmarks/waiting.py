@@ -1,0 +1,207 @@
+"""P4, P5 and P6: tasks that are open, and when they are looked at."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+import json
+import math
+import random
+import time
+import tracemalloc
+from urllib.request import urlopen
+
+from asynctasks import AimmsClient, PollPolicy
+from asynctasks.sansio.dialect import TaskRef, TaskState, TaskStatus
+from asynctasks.sansio.history import DurationHistory, LearnedPolicy
+from asynctasks.watcher import Watcher
+
+from .measure import Figure, Verdict
+
+
+LONG = 3600.0
+
+
+def requests_seen(url: str) -> int:
+    """Ask the server how many requests it has answered."""
+    with urlopen(f"{url}/stats", timeout=60) as answer:  # noqa: S310 - our own server
+        seen: int = json.loads(answer.read())["requests"]
+        return seen
+
+
+# --- P4: many open tasks, kept fresh ------------------------------------------
+
+
+async def keep_fresh(url: str, count: int, seconds: float, *, merge: bool) -> float:
+    """Watch tasks that do not end; return the CPU seconds that one second took."""
+    even = PollPolicy(wait_initial=1.0, wait_max=1.0, wait_jitter=0.0)
+    client = AimmsClient.cloud(
+        url, app="Bench", version="1", api_key="key", poll=even, merge=merge, learn=None
+    )
+    async with client:
+        inputs = {"seconds": LONG}
+        tasks = [await client.submit("bench", inputs) for _ in range(count)]
+        waits = [asyncio.ensure_future(task.wait()) for task in tasks]
+        await asyncio.sleep(2.0)  # everything is in step
+        began, burnt = time.perf_counter(), time.process_time()
+        await asyncio.sleep(seconds)
+        used = time.process_time() - burnt
+        took = time.perf_counter() - began
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+    return used / took
+
+
+def fresh(url: str, *, quick: bool) -> list[Verdict]:
+    """Compare list pages with polls one by one."""
+    count = 200 if quick else 5_000
+    seconds = 2.0 if quick else 8.0
+    before = requests_seen(url)
+    merged = asyncio.run(keep_fresh(url, count, seconds, merge=True))
+    asked = (requests_seen(url) - before - count) / (seconds + 2.0)
+    few = max(1, count // 10)  # one by one, all of them would not be fresh in time
+    singly = asyncio.run(keep_fresh(url, few, seconds, merge=False)) * count / few
+    return [
+        Verdict(
+            "P4",
+            f"{count:,} open tasks, fresh to a second: requests a second",
+            asked,
+            60.0,
+            at_least=False,
+        ),
+        Verdict(
+            "P4",
+            "... CPU of polls one by one, against list pages",
+            singly / merged,
+            20.0,
+            at_least=True,
+        ),
+    ]
+
+
+# --- P5: very many tasks that wait --------------------------------------------
+
+
+async def sleepers(count: int, rounds: int) -> tuple[float, float]:
+    """Let one asyncio.Task with a sleep wait for each; bytes and CPU us a poll."""
+    polls = 0
+
+    async def one() -> None:
+        nonlocal polls
+        for _ in range(rounds):
+            await asyncio.sleep(1.0 + random.random())  # noqa: S311 - spread
+            polls += 1
+
+    tracemalloc.start()
+    tasks = [asyncio.ensure_future(one()) for _ in range(count)]
+    await asyncio.sleep(0)
+    size = tracemalloc.get_traced_memory()[0] / count
+    tracemalloc.stop()
+    burnt = time.process_time()
+    await asyncio.gather(*tasks)
+    return size, (time.process_time() - burnt) / polls * 1e6
+
+
+class Ended(Exception):  # noqa: N818 - it ends a measurement
+    """Raised when enough polls were made."""
+
+
+async def watched(count: int, rounds: int) -> tuple[float, float]:
+    """Let the watcher wait for all of them; bytes and CPU us a poll."""
+    polls = 0
+    status = TaskStatus(state=TaskState.RUNNING, word="running")
+    enough = asyncio.get_running_loop().create_future()
+
+    async def look_at_all(refs: list[TaskRef]) -> dict[TaskRef, TaskStatus]:
+        nonlocal polls
+        polls += len(refs)
+        if polls >= count * rounds and not enough.done():
+            enough.set_result(None)
+        return dict.fromkeys(refs, status)
+
+    even = PollPolicy(wait_initial=1.5, wait_max=1.5, wait_jitter=0.66)
+    watcher = Watcher.for_benchmark(even, look_at_all)
+    refs = [TaskRef(id=f"{n:032x}") for n in range(count)]
+    tracemalloc.start()
+    for ref in refs:
+        watcher.hold(ref.id, ref, first=status)
+    size = tracemalloc.get_traced_memory()[0] / count
+    tracemalloc.stop()
+    burnt = time.process_time()
+    await enough
+    used = time.process_time() - burnt
+    await watcher.aclose(Ended())
+    return size, used / polls * 1e6
+
+
+# --- P6: when to look -----------------------------------------------------------
+
+
+def durations(count: int, dice: random.Random) -> Iterator[float]:
+    """Durations of a service: log-normal, median 30 s, sigma 1."""
+    return (30 * math.exp(dice.gauss(0, 1)) for _ in range(count))
+
+
+def fixed(elapsed: float) -> float:
+    """Look every second."""
+    del elapsed
+    return 1.0
+
+
+def simulate(count: int) -> tuple[float, float, float]:
+    """Return polls per task learned and fixed, and the learned relative lateness."""
+    dice = random.Random(11)  # noqa: S311 - a simulation
+    history = DurationHistory(LearnedPolicy())
+    for duration in durations(10, dice):
+        history.add(duration)
+    looks = {"learned": 0, "fixed": 0}
+    lateness = 0.0
+    for duration in durations(count, dice):
+        for name, wait in (("learned", history.next_wait), ("fixed", fixed)):
+            elapsed = 0.0
+            while elapsed < duration:
+                elapsed += wait(elapsed)
+                looks[name] += 1
+            if name == "learned":
+                lateness += (elapsed - duration) / duration
+        history.add(duration)
+    return looks["learned"] / count, looks["fixed"] / count, lateness / count
+
+
+def schedules(*, quick: bool) -> list[Verdict]:
+    """Compare the learned schedule with looking every second."""
+    learned, every_second, lateness = simulate(200 if quick else 5_000)
+    what = "polls per task, learned from 10 tasks, against every second"
+    ratio = learned / every_second
+    late = "... at a mean relative lateness of"
+    return [
+        Verdict("P6", what, ratio, 0.2, at_least=False),
+        Verdict("P6", late, lateness, 0.2, at_least=False),
+    ]
+
+
+def run(url: str, *, quick: bool) -> tuple[list[Figure], list[Verdict]]:
+    """Measure all three."""
+    count = 2_000 if quick else 100_000
+    size, cost = asyncio.run(sleepers(count, 3))
+    our_size, our_cost = asyncio.run(watched(count, 3))
+    waiting = f"{count:,} waiting tasks: "
+    verdicts = fresh(url, quick=quick)
+    verdicts += [
+        Verdict(
+            "P5",
+            waiting + "bytes of a sleeping asyncio.Task, against ours",
+            size / our_size,
+            4.0,
+            at_least=True,
+        ),
+        Verdict(
+            "P5",
+            "... CPU per poll of a sleeping asyncio.Task, against ours",
+            cost / our_cost,
+            4.0,
+            at_least=True,
+        ),
+    ]
+    return [], verdicts + schedules(quick=quick)
