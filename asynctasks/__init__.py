@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from .handle import RecurringTask as RecurringTask
     from .handle import TaskHandle as TaskHandle
     from .handle import as_completed as as_completed
+    from .oml import OmlClient as OmlClient
     from .resources import Row as Row
     from .resources import Rows as Rows
     from .sansio.auth import Auth as Auth
@@ -138,6 +139,7 @@ _MODULES = {
         "UntrustedUrl",
     ),
     ".handle": ("RecurringTask", "TaskHandle", "as_completed"),
+    ".oml": ("OmlClient",),
     ".resources": ("Row", "Rows"),
     ".sansio.auth": (
         "Auth",
@@ -199,6 +201,7 @@ __all__ = [
     "NoAuth",
     "NotFound",
     "OAuth2Password",
+    "OmlClient",
     "OutputFile",
     "PatienceExceeded",
     "PermissionDenied",

@@ -20,6 +20,7 @@ PRINTED = {
     "aiohttp_backend.py": "200 {'x': 1}",
     "desp_processing.py": "result.txt says: Insula is great!",
     "many_tasks.py": "no such model",
+    "oml_async_execution.py": "versicolor_8 {'SEPAL_LENGTH': {'0': 5.7}",
     "one_task.py": "result: {'hello': 'world'}",
     "own_service.py": "lift-off",
     "status_callbacks.py": "SUCCEEDED",
