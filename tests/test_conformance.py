@@ -14,15 +14,17 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import attrs
 import pytest
 
 from asynctasks.aimms import AimmsClient
 from asynctasks.client import ClientOptions, TaskClient
+from asynctasks.desp import DespClient, DespSubmit
 from asynctasks.exceptions import (
     AuthenticationFailed,
+    InvalidArgument,
     NotFound,
     PatienceExceeded,
     ResponseError,
@@ -34,9 +36,10 @@ from asynctasks.exceptions import (
 )
 from asynctasks.handle import TaskHandle, as_completed
 from asynctasks.oml import OmlClient
+from asynctasks.sansio import codec
 from asynctasks.sansio.auth import api_key
-from asynctasks.sansio.dialect import TaskState, TaskStatus
-from asynctasks.sansio.http import Response
+from asynctasks.sansio.dialect import TaskRef, TaskState, TaskStatus
+from asynctasks.sansio.http import Flow, Headers, Request, Response
 from asynctasks.sansio.schedule import PollPolicy
 from asynctasks.sansio.subscription import Event
 from asynctasks.server import services
@@ -62,6 +65,12 @@ class Service:
 
     keyed: bool
     """Whether requests carry a key that the server checks."""
+
+    launch: str = ""
+    """What is found in the path of the request that starts a task, and no other."""
+
+    ends_as_cancelled: bool = True
+    """Whether a running task that is cancelled ends so; else it ends as completed."""
 
     objects_only: bool = False
     """Whether inputs are objects only."""
@@ -101,11 +110,45 @@ def oml(version: str) -> Callable[..., TaskClient]:
     return connect
 
 
+class OneFile(DespClient):
+    """Wraps inputs into one of text, and takes the job's one file for its result."""
+
+    async def submit(
+        self, service: str, inputs: Any = None, **options: Unpack[DespSubmit]
+    ) -> TaskHandle:
+        """Submit JSON within the text of an input, where it is echoed."""
+        if service == "echo":
+            inputs = {"json": codec.dumps(inputs).decode()}
+        return await super().submit(service, inputs, **options)
+
+    async def fetch(self, ref: TaskRef, status: TaskStatus) -> Response:
+        """Fetch the file, and take an echo out of its wrapping."""
+        listed = await super().fetch(ref, status)
+        rows = listed.json()
+        if not rows:
+            return Response(200)  # of a job that was terminated
+        path = f"/secure/api/v2.0/platformFiles/{rows[0]['id']}/dl"
+        content = await self.drive(ask(path))
+        found = content.json()
+        body = found.get("json", content.text()).encode()
+        return Response(200, Headers({"Content-Type": "application/json"}), body)
+
+
+def ask(path: str) -> Flow[Response]:
+    response = yield Request("GET", path)
+    return response
+
+
+def insula(url: str, **options: Any) -> TaskClient:
+    return OneFile(url, username="user", token=KEY, **options)
+
+
 SERVICES = [
     Service("aimms-v1-cloud", cloud("v1"), keyed=True),
     Service("aimms-v2-cloud", cloud("v2"), keyed=True),
     Service("aimms-v1-local", local("v1"), keyed=False),
     Service("aimms-v2-local", local("v2"), keyed=False),
+    Service("desp", insula, keyed=True, launch="/launch$", ends_as_cancelled=False),
     Service("oml-v1", oml("v1"), keyed=True, objects_only=True, knows_unknown=False),
     Service("oml-v2", oml("v2"), keyed=True, objects_only=True),
 ]
@@ -275,7 +318,7 @@ async def test_failing_task(client: TaskClient) -> None:
 
 async def test_unknown_service(client: TaskClient) -> None:
     """A service that there is not is refused, and the refusal is no guess."""
-    with pytest.raises(ResponseError, match="brew"):
+    with pytest.raises((ResponseError, InvalidArgument), match="brew"):
         await client.submit("brew", {})
 
 
@@ -309,16 +352,18 @@ async def test_tasks_are_yielded_as_they_end(client: TaskClient) -> None:
 # --- cancel ------------------------------------------------------------------
 
 
-async def test_cancel_a_running_task(client: TaskClient) -> None:
+async def test_cancel_a_running_task(place: Place, client: TaskClient) -> None:
     """The end is confirmed, and whoever waits is told that it was asked for."""
     task = await running(client)
-    waiting = asyncio.create_task(task.result())
+    waiting = asyncio.create_task(task.wait())
     status = await task.cancel(timeout=10)
 
     assert status.done
     assert status.cancel_requested or status.state is TaskState.CANCELLED
-    with pytest.raises(TaskCancelled):
-        await waiting
+    assert (await waiting).done
+    if place.service.ends_as_cancelled:
+        with pytest.raises(TaskCancelled):
+            await task.result()
 
 
 async def test_cancel_a_queued_task(client: TaskClient) -> None:
@@ -430,7 +475,7 @@ async def test_tasks_are_listed_and_counted(client: TaskClient) -> None:
     rows = await client.select("tasks")
 
     assert before + 5 == await client.count("tasks")
-    assert {task.id for task in tasks} <= {row["id"] for row in rows}
+    assert {task.id for task in tasks} <= {str(row["id"]) for row in rows}
     for task in tasks:
         await task
 
@@ -441,17 +486,18 @@ async def test_all_pages_are_gone_through(client: TaskClient, page_size: int) ->
     if not client.capabilities.task_list:
         pytest.skip("the service lists no tasks")
     tasks = [await client.submit("echo", {"x": n}) for n in range(5)]
-    ids = [row["id"] async for row in client.select("tasks", page_size=page_size)]
+    rows = client.select("tasks", page_size=page_size)
+    ids = [str(row["id"]) async for row in rows]
 
     assert len(ids) == len(set(ids)) == await client.count("tasks")
     assert {task.id for task in tasks} <= set(ids)
-    assert ids[:3] == [row["id"] for row in await client.select("tasks", limit=3)]
+    assert ids[:3] == [str(row["id"]) for row in await client.select("tasks", limit=3)]
 
 
 async def test_one_task_is_a_row(client: TaskClient) -> None:
     """A task is read and removed by its id; then there is none."""
-    if "select_one" not in client.capabilities.resources.get("tasks", ()):
-        pytest.skip("the service has no rows of tasks")
+    if "delete_one" not in client.capabilities.resources.get("tasks", ()):
+        pytest.skip("the service removes no tasks")
     task = await client.submit("echo", {"x": 1})
     await task
     row = await client.select_one("tasks", task.id)
@@ -486,7 +532,8 @@ async def test_lost_answer_is_not_repeated(place: Place, client: TaskClient) -> 
     """A submit whose answer is lost is one submit, and said to be open."""
     simulator = place.world()
     await client.run("echo", {})  # so that no credential has to be fetched any more
-    simulator.faults.lose_answer()
+    fault = Fault(drop="answer")
+    simulator.faults.add(fault, method="POST", path=place.service.launch)
     with pytest.raises(SubmitOutcomeUnknown):
         await client.submit("echo", {"x": 1})
 

@@ -595,7 +595,8 @@ class DespDialect(Dialect):
         return RESOURCES[resource]
 
     def _entity(self, resource: str, key: str) -> str:
-        return f"{self.root}/{resource}/{segment(id_text(key, 'key'), 'key')}"
+        name = RESOURCES[resource].name
+        return f"{self.root}/{name}/{segment(id_text(key, 'key'), 'key')}"
 
     def _referring(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Write a row's references to other entities as their links."""

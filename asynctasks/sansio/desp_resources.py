@@ -59,57 +59,56 @@ class Resource:
     """Whether adding an equal one twice adds one."""
 
 
+JOBS = Resource(
+    name="jobs",
+    filters=frozenset(
+        {
+            "filter",
+            "status",
+            "parentId",
+            "startDateTime",
+            "endDateTime",
+            "inputIdentifier",
+            "owner",
+            "notOwner",
+        }
+    ),
+    detail="detailedJob",
+)
+
 RESOURCES: Mapping[str, Resource] = {
-    each.name: each
-    for each in (
-        Resource(name="services", filters=frozenset({"status"})),
-        Resource(
-            name="jobConfigs",
-            verbs=READ | {"insert", "delete_one"},
-            # Found again, with its id, where owner, service, inputs and parent are.
-            idempotent=True,
+    "services": Resource(name="services", filters=frozenset({"status"})),
+    "jobConfigs": Resource(
+        name="jobConfigs",
+        verbs=READ | {"insert", "delete_one"},
+        # Found again, with its id, where owner, service, inputs and parent are.
+        idempotent=True,
+    ),
+    "jobs": JOBS,
+    "tasks": JOBS,  # as all services call them
+    "platformFiles": Resource(
+        name="platformFiles",
+        verbs=READ | {"delete_one"},
+        filters=frozenset({"filter", "type", "collection", "job", "owner", "notOwner"}),
+        detail="detailedPlatformFile",
+    ),
+    "collections": Resource(
+        name="collections",
+        verbs=READ | {"insert", "update", "delete_one"},
+        filters=frozenset(
+            {
+                "filter",
+                "fileType",
+                "productsType",
+                "notProductsType",
+                "owner",
+                "notOwner",
+            }
         ),
-        Resource(
-            name="jobs",
-            filters=frozenset(
-                {
-                    "filter",
-                    "status",
-                    "parentId",
-                    "startDateTime",
-                    "endDateTime",
-                    "inputIdentifier",
-                    "owner",
-                    "notOwner",
-                }
-            ),
-            detail="detailedJob",
-        ),
-        Resource(
-            name="platformFiles",
-            verbs=READ | {"delete_one"},
-            filters=frozenset(
-                {"filter", "type", "collection", "job", "owner", "notOwner"}
-            ),
-            detail="detailedPlatformFile",
-        ),
-        Resource(
-            name="collections",
-            verbs=READ | {"insert", "update", "delete_one"},
-            filters=frozenset(
-                {
-                    "filter",
-                    "fileType",
-                    "productsType",
-                    "notProductsType",
-                    "owner",
-                    "notOwner",
-                }
-            ),
-            detail="detailedCollection",
-        ),
-    )
+        detail="detailedCollection",
+    ),
 }
+"""The resources, by the names that the verbs take."""
 
 
 def reference(base: str, kind: str, value: Any, name: str = "id") -> str:

@@ -209,6 +209,9 @@ class Store:
         parents: set[Job] = set()
         for job in list(self.open.values()):
             task = job.task
+            if task is not None and not self._is_known(job.config.owner, task):
+                self._forget(job)
+                continue
             if task is not None and task.running_at is not None and not job.started:
                 job.started = task.running_at
             if job.ended:
@@ -224,6 +227,16 @@ class Store:
             ahead[realm] = ahead.get(realm, 0) + 1
         for parent in parents:
             self._settle_parent(parent)
+
+    def _is_known(self, owner: User, task: SimulatedTask) -> bool:
+        return self.simulator.task(owner.realm, task.id) is task
+
+    def _forget(self, job: Job) -> None:
+        """Lose a job whose task the simulator lost."""
+        del self.open[job.id]
+        del self.jobs[job.id]
+        if job.config.parent is not None:
+            job.config.parent.parts.remove(job)
 
     def _settle_parent(self, parent: Job) -> None:
         words = {part.word for part in parent.parts}
