@@ -43,7 +43,7 @@ def build_token(dialect: Dialect, origin: str, ref: TaskRef) -> str:
     for name, value in attrs.asdict(ref).items():
         if value is not None:
             document[FIELDS[name]] = value
-    return codec.dumps(document).decode()
+    return codec.dumps(document, name="token").decode()
 
 
 def parse_token(text: str, dialect: Dialect, origin: str) -> TaskRef:
