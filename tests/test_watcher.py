@@ -329,9 +329,9 @@ async def test_looks_at_the_same_time_are_bounded(watcher: Watcher) -> None:
 async def test_task_that_waits_for_its_look_can_be_let_go(watcher: Watcher) -> None:
     """A task that is due, but released before its turn, is not looked at."""
     look = Looker(RUNNING, takes=0.5)
-    watches = {f"t{n}": hold(watcher, look, f"t{n}") for n in range(LOOKS_AT_ONCE + 2)}
+    watches = [hold(watcher, look, f"t{n}") for n in range(LOOKS_AT_ONCE + 2)]
     await asyncio.sleep(0.25)
-    for key, watch in watches.items():
+    for watch in watches:
         watcher.release(watch)
     await asyncio.sleep(1)
 
@@ -444,100 +444,6 @@ async def test_unknown_word_warns_once_and_never_ends_a_wait(
 
 
 # --- crashes and the end -----------------------------------------------------
-
-
-class LoadedDice(random.Random):
-    """Dice that break when they are told to."""
-
-    broken = False
-
-    def random(self) -> float:
-        if self.broken:
-            raise ZeroDivisionError("the dice are broken")
-        return 0.0
-
-
-async def crash(watcher: Watcher, dice: LoadedDice) -> list[BaseException]:
-    """Break the next look; return what those who wait are told."""
-    look = Looker(RUNNING)
-    watches = [hold(watcher, look, f"t{n}") for n in range(3)]
-    waiters = [asyncio.create_task(end_of(watch)) for watch in watches]
-    await asyncio.sleep(0.5)
-    dice.broken = True
-    ends = await asyncio.gather(*waiters, return_exceptions=True)
-    dice.broken = False
-    return [end for end in ends if isinstance(end, BaseException)]
-
-
-async def test_crash_is_told_to_all_and_survived_once(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """Whoever waits gets the error; the watcher starts again once, not twice."""
-    dice = LoadedDice()
-    watcher = Watcher(policy=EVERY_SECOND, logger=LOGGER, dice=dice)
-    errors = await crash(watcher, dice)
-
-    assert ["the watcher crashed; your tasks go on remotely"] * 3 == [
-        str(error) for error in errors
-    ]
-    assert all(isinstance(e.__cause__, ZeroDivisionError) for e in errors)
-    assert ["the watcher crashed"] == [r.getMessage() for r in caplog.records]
-    assert DONE == await end_of(hold(watcher, Looker(DONE)))
-
-    await crash(watcher, dice)
-    with pytest.raises(InvalidState, match="crashed twice; make a new client"):
-        hold(watcher, Looker(DONE))
-
-
-async def test_crash_of_the_loop_is_told_too(caplog: pytest.LogCaptureFixture) -> None:
-    """When the loop cannot start a look, those who wait get the error."""
-    loop = asyncio.get_running_loop()
-
-    def refuse(
-        loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any
-    ) -> asyncio.Task[Any]:
-        if coroutine.__qualname__ == "Watcher._look":
-            coroutine.close()
-            raise MemoryError
-        return asyncio.Task(coroutine, loop=loop, **options)
-
-    watcher = Watcher(policy=EVERY_SECOND, logger=LOGGER)
-    loop.set_task_factory(refuse)
-    try:
-        with pytest.raises(InvalidState, match="the watcher crashed") as caught:
-            await end_of(hold(watcher, Looker(DONE)))
-    finally:
-        loop.set_task_factory(None)
-
-    assert isinstance(caught.value.__cause__, MemoryError)
-    assert DONE == await end_of(hold(watcher, Looker(DONE)))
-
-
-@pytest.mark.parametrize("name", ["asynctasks-watcher", "asynctasks-look"])
-async def test_cancelled_watcher_leaves_nobody_waiting(
-    watcher: Watcher, name: str
-) -> None:
-    """Should somebody cancel the watcher's own tasks, those who wait are told."""
-    watch = hold(watcher, Looker(RUNNING, takes=0.5))
-    await asyncio.sleep(0.25)
-    (task,) = tasks_named(name)
-    task.cancel()
-    with pytest.raises(InvalidState, match="the watcher was cancelled"):
-        await end_of(watch)
-
-
-@pytest.mark.parametrize("moment", [0.25, 0.75], ids=["looking", "sleeping"])
-async def test_closing_tells_those_who_wait(watcher: Watcher, moment: float) -> None:
-    """Closing ends all tasks of the watcher; who waits gets the reason."""
-    watch = hold(watcher, Looker(RUNNING, takes=0.5))
-    waiter = asyncio.create_task(end_of(watch))
-    await asyncio.sleep(moment)
-    reason = InvalidState("closed")
-    await watcher.aclose(reason)
-    (end,) = await asyncio.gather(waiter, return_exceptions=True)
-
-    assert reason is end
-    assert {asyncio.current_task()} == asyncio.all_tasks()
 
 
 class LoadedDice(random.Random):
