@@ -596,6 +596,74 @@ async def test_delete_removes_the_task(connect: Connect) -> None:
     assert {"DELETE t1": 1} == service.calls
 
 
+# --- giving up with the task -------------------------------------------------
+
+
+@pytest.mark.parametrize("where", ["call", "client"])
+async def test_cancelled_wait_may_cancel_the_task(connect: Connect, where: str) -> None:
+    """Who says so has the remote task ended, and that confirmed, before leaving."""
+    said: dict[str, Any] = {"on_cancel": "cancel_remote"}
+    service = Scripted(t1=(*["running"] * 3, "failed"))
+    client = connect(service, **(said if where == "client" else {}))
+    task = client.handle("t1")
+    waiting = asyncio.create_task(task.result(**(said if where == "call" else {})))
+    await asyncio.sleep(0.5)
+    waiting.cancel()
+    await asyncio.sleep(0.1)
+    waiting.cancel()  # impatience does not cut it short
+    await asyncio.wait([waiting])
+
+    assert waiting.cancelled()
+    assert 1 == service.calls["PUT t1"]
+    assert task.last_status is not None
+    assert task.last_status.done
+
+
+async def test_patience_may_cancel_the_task(connect: Connect) -> None:
+    """A wait that runs out ends the remote task if that was said."""
+    service = Scripted(t1=(*["running"] * 4, "failed"))
+    task = connect(service).handle("t1")
+    with pytest.raises(PatienceExceeded):
+        await task.result(timeout=1.5, on_timeout="cancel_remote")
+
+    assert 1 == service.calls["PUT t1"]
+
+
+async def test_task_that_cannot_be_cancelled_is_logged(
+    connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The wait ends as it would have; that the task goes on is a warning."""
+    service = Scripted(t1="running")
+    service.write("PUT t1", Response(403))
+    task = connect(service).handle("t1")
+    with pytest.raises(PatienceExceeded):
+        await task.result(timeout=1.5, on_timeout="cancel_remote")
+
+    assert "task t1 could not be cancelled" in caplog.text
+
+
+async def test_giving_up_leaves_the_task_alone(connect: Connect) -> None:
+    """Without a word nothing is asked of the service."""
+    service = Scripted(t1="running")
+    task = connect(service).handle("t1")
+    waiting = asyncio.create_task(task.result())
+    await asyncio.sleep(0.5)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    with pytest.raises(PatienceExceeded):
+        await task.result(timeout=1)
+
+    assert {"GET t1"} == set(service.calls)
+
+
+@pytest.mark.parametrize("name", ["on_cancel", "on_timeout"])
+async def test_policy_that_is_none(connect: Connect, name: str) -> None:
+    """The error names the argument and the policies there are."""
+    options: dict[str, Any] = {name: "kill"}
+    with pytest.raises(InvalidArgument, match=f"{name}='kill': choose .*cancel_remote"):
+        await handle_of(connect, "running").result(**options)
+
+
 # --- as_completed ------------------------------------------------------------
 
 

@@ -271,6 +271,18 @@ async def test_full_queue_drops_what_passes_and_tells_the_gap(
     assert 3 == subscription.dropped
 
 
+async def test_events_that_wait_are_counted(subscriber: Subscriber) -> None:
+    """How full the queues are can be asked; an empty subscription is no False."""
+    subscription = add(subscriber, print)
+    other = add(subscriber, print)
+    task = Followed().by(subscription)
+    task.watch.offer(QUEUED)
+    task.watch.offer(RUNNING)
+
+    assert (2, 0, 2) == (len(subscription), len(other), subscriber.waiting)
+    assert other
+
+
 async def test_queue_full_of_ends_drops_the_oldest(subscriber: Subscriber) -> None:
     """Memory is bounded even then: of the ends, the oldest gives way."""
     heard: list[Event] = []
