@@ -241,20 +241,25 @@ class Driver:
     async def _paced(
         self, chunks: AsyncIterator[bytes], request: Request
     ) -> AsyncIterator[bytes]:
-        """Give a body up that crawls: slower than a rate, over a whole idle time."""
-        loop = asyncio.get_running_loop()
-        window, received = loop.time(), 0
+        """
+        Give a body up that crawls: slower than a rate, over a whole idle time.
+
+        Only the time in which a piece is waited for counts, not what the reader does.
+        """
+        clock = asyncio.get_running_loop().time
+        asked, waited, received = clock(), 0.0, 0
         async for chunk in chunks:
+            waited += clock() - asked
             received += len(chunk)
-            yield chunk
-            passed = loop.time() - window
-            if passed >= self.limits.idle_timeout:
-                if received < self.limits.min_rate * passed:
+            if waited >= self.limits.idle_timeout:
+                if received < self.limits.min_rate * waited:
                     rate = f"less than {self.limits.min_rate:,.0f} bytes a second"
                     raise AttemptTimeout(
                         f"the answer crawls: {rate}", request.redacted()
                     )
-                window, received = loop.time(), 0
+                waited, received = 0.0, 0
+            yield chunk
+            asked = clock()
 
     # --- redirects and credentials -------------------------------------------
 

@@ -68,9 +68,6 @@ SAY_GOODBYE = aiohttp.ClientWSTimeout(ws_close=2.0)
 LARGE = 1024 * 1024
 """Bytes that are handed over whole at most."""
 
-SLOWEST = 100
-"""Bytes a second of a download at least, on the average of its idle time."""
-
 
 @attrs.frozen
 class Download:
@@ -383,12 +380,9 @@ class AiohttpTransport(Transport):
     ) -> AsyncIterator[bytes]:
         if answer.status >= 400:  # noqa: PLR2004 - its body is in the head
             return
-        pace = _Pace(idle)
         try:
             async for piece in answer.content.iter_any():
-                pace.check(piece)
                 yield piece
-                pace.go_on()
         except (aiohttp.ClientError, OSError, ValueError) as exc:
             error, cause = translate(exc, request, idle, self._connect_timeout)
         else:
@@ -440,37 +434,6 @@ class _Sending:
             # To aiohttp it is a broken connection; the caller must see his own error.
             self.failure = exc
             raise
-
-
-class _Pace:
-    """Sees that a stream does not crawl; the reader's own pauses do not count."""
-
-    def __init__(self, window: float) -> None:
-        self._window = window
-        self._clock = asyncio.get_running_loop().time
-        self._start = self._clock()
-        self._waited = 0.0
-        self._size = 0
-
-    def check(self, piece: bytes) -> None:
-        """
-        Count a piece that arrived.
-
-        Raises:
-            TimeoutError: too little came within the window.
-        """
-        self._waited += self._clock() - self._start
-        self._size += len(piece)
-        if self._waited < self._window:
-            return
-        if self._size < self._waited * SLOWEST:
-            raise TimeoutError
-        self._waited = 0.0
-        self._size = 0
-
-    def go_on(self) -> None:
-        """The reader wants more."""
-        self._start = self._clock()
 
 
 class WebSocketStream:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 import json
 import logging
 import random
@@ -27,13 +28,14 @@ from asynctasks.exceptions import (
     UntrustedUrl,
 )
 from asynctasks.files import StreamBody
-from asynctasks.hooks import Hooks
+from asynctasks.hooks import Hooks, RetryDetails
 from asynctasks.lanes import SHARES, Kind, Lanes
 from asynctasks.sansio.auth import Auth, AuthFlow, NoAuth, api_key, bearer
 from asynctasks.sansio.dialect import expect
 from asynctasks.sansio.http import Flow, Headers, Request, Response, Sleep
 from asynctasks.sansio.retry import NO_RETRY, RetryPolicy
 from asynctasks.testing import MemoryTransport
+from asynctasks.transport import Download
 
 
 HOME = "https://acme.example"
@@ -921,3 +923,91 @@ async def test_downloads_do_not_hold_the_lane() -> None:
         response = await driver.drive(ask())
 
     assert 200 == response.status
+
+
+class Drip(MemoryTransport):
+    """A transport whose bodies come a piece at a time."""
+
+    def __init__(self, *pieces: tuple[float, bytes]) -> None:
+        super().__init__(lambda _: Response(200))
+        self._pieces = pieces
+
+    @asynccontextmanager
+    async def open(
+        self, request: Request, *, timeout: float, idle: float
+    ) -> AsyncIterator[Download]:
+        yield Download(Response(200), self._drip())
+
+    async def _drip(self) -> AsyncIterator[bytes]:
+        for seconds, piece in self._pieces:
+            await asyncio.sleep(seconds)
+            yield piece
+
+
+@pytest.mark.virtual_time
+async def test_downloads_that_crawl() -> None:
+    """A body that is slower than the least rate is given up after the idle time."""
+    driver = drive_on(
+        Drip(*[(1, b"x" * 9)] * 100), limits=Limits(idle_timeout=10, min_rate=10)
+    )
+    clock = asyncio.get_running_loop().time
+    begun = clock()
+    with pytest.raises(AttemptTimeout, match="less than 10 bytes a second"):
+        await result(driver, "open")
+
+    assert 10 == pytest.approx(clock() - begun, abs=0.1)
+
+
+@pytest.mark.virtual_time
+async def test_downloads_that_take_long() -> None:
+    """A body that keeps the rate may take as long as it needs."""
+    driver = drive_on(
+        Drip(*[(1, b"x" * 11)] * 100), limits=Limits(idle_timeout=10, min_rate=10)
+    )
+
+    assert b"x" * 1100 == (await result(driver, "open")).body
+
+
+@pytest.mark.virtual_time
+async def test_readers_that_take_long() -> None:
+    """The reader's own pauses are not the service's."""
+    transport = Drip(*[(0, b"x")] * 5)
+    driver = drive_on(transport, limits=Limits(idle_timeout=10, min_rate=10))
+    async with driver.open(RESULT) as download:
+        async for _ in download.chunks:
+            await asyncio.sleep(3600)
+
+
+# --- the budget and the hooks ------------------------------------------------
+
+
+class Spent:
+    """A budget of which nothing is left."""
+
+    def spend(self, *, throttled: bool) -> bool:
+        return False
+
+    def refund(self) -> None:
+        """There is nothing to add to."""
+
+
+async def test_an_empty_budget() -> None:
+    """When too much was repeated already, the first outcome stands."""
+    transport = scripted(Response(503))
+    driver = drive_on(transport)
+    driver.lanes.budget = Spent()  # type: ignore[assignment]
+    response = await driver.drive(ask())
+
+    assert (503, 1) == (response.status, len(transport.requests))
+
+
+@pytest.mark.virtual_time
+async def test_hooks_are_told_of_retries() -> None:
+    """A hook sees each retry, what it follows, and how long it waits."""
+    told: list[Any] = []
+    driver = drive_on(scripted(Response(503), Response(200)))
+    driver.hooks = Hooks((told.append,), LOGGER)
+    await driver.drive(ask())
+    (retry,) = [details for details in told if isinstance(details, RetryDetails)]
+
+    assert (HOME, "GET", "503") == (retry.origin, retry.method, retry.reason)
