@@ -85,6 +85,8 @@ def launch(call: Call) -> Response:
         job.is_parent = True
         for inputs in split(config):
             start(call, new_job(call, part_of(call, job, inputs)))
+        if not job.parts:
+            job.parent_word, job.problem = "ERROR", "Missing parallel inputs"
     else:
         start(call, job)
     return call.answer(call.writer.launched(job), 202)
