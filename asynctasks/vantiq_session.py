@@ -8,9 +8,9 @@ whatever goes wrong in the words of Vantiq's SDK.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 import logging
+from types import TracebackType
 from typing import Any
 
 import attrs
@@ -23,7 +23,7 @@ from .exceptions import (
     VantiqException,
 )
 from .hooks import Hooks
-from .lanes import Lanes
+from .lanes import Kind, Lanes
 from .sansio.http import Flow, Headers, Request, Response
 from .sansio.retry import RetryPolicy
 from .sansio.urls import is_loopback, split_base
@@ -35,8 +35,21 @@ from .transport import AiohttpTransport, WebSocketStream
 
 __all__ = ["Session", "VantiqOptions", "explained"]
 
+EXPLAINED = (AsyncTasksError, TypeError, ValueError, RecursionError)
+"""What the application may cause or meet; anything else is a fault of ours."""
+
 QUEUE_POLICIES = ("block", "drop_oldest", "error")
 
+
+WIDTH = 1024
+"""
+Requests at the same time.
+
+Far more than helps: what limits a Vantiq application is the application, and a
+procedure may take minutes. Slow calls, reads and changes have lanes of their own.
+"""
+
+KINDS = {"GET": Kind.POLL}
 
 POLICY = RetryPolicy(attempts=4, timeout=60.0, wait_jitter=0.3, wait_max=2.0)
 
@@ -97,19 +110,31 @@ class VantiqOptions:
     """Seconds after which the subscriber gives up connecting again."""
 
 
-@contextmanager
-def explained(operation: str) -> Generator[None, None, None]:
-    """Raise whatever goes wrong inside as a :class:`VantiqException`."""
-    code = "io.vantiq.python.operationerror"
-    try:
-        yield
-    except VantiqException:
-        raise
-    except InvalidArgument as exc:
-        code = "io.vantiq.python.operation.unexpectederror"
-        raise _explain(code, operation, exc) from exc
-    except (AsyncTasksError, TypeError, ValueError, RecursionError) as exc:
-        raise _explain(code, operation, exc) from exc
+class explained:  # noqa: N801 - reads as the function that it replaces
+    """
+    Raises whatever goes wrong inside as a :class:`VantiqException`.
+
+    A class, because a generator would cost each request a few microseconds.
+    """
+
+    __slots__ = ("_operation",)
+
+    def __init__(self, operation: str) -> None:
+        self._operation = operation
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(exc, EXPLAINED) and not isinstance(exc, VantiqException):
+            local = isinstance(exc, InvalidArgument)
+            what = "operation.unexpectederror" if local else "operationerror"
+            raise _explain(f"io.vantiq.python.{what}", self._operation, exc) from exc
 
 
 def _explain(code: str, operation: str, exc: BaseException) -> VantiqException:
@@ -184,7 +209,7 @@ class Session:
             options=self._connect_args,
         )
         driver = Driver(
-            Lanes(transport),
+            Lanes(transport, width=WIDTH),
             origin=self.api.origin,
             auth=self.auth,
             retry=options.retry,
@@ -236,11 +261,12 @@ class Session:
         driver = self.ready_for(operation)
         with explained(operation):
             request = self._shaped(build(), timeout, slow=slow)
+            kind = Kind.SUBMIT if slow else KINDS.get(request.method, Kind.ADMIN)
             if timeout is None:
-                return await driver.drive(_ask(request))
+                return await driver.drive(_ask(request), kind=kind)
             try:
                 async with asyncio.timeout(timeout):
-                    return await driver.drive(_ask(request))
+                    return await driver.drive(_ask(request), kind=kind)
             except TimeoutError as exc:
                 reason = f"no answer within {timeout:g} s"
                 raise AttemptTimeout(reason, request.redacted()) from exc

@@ -426,29 +426,26 @@ class VantiqSubscriber:
     async def _read(self, stream: WebSocketStream) -> None:
         machine = self._machine
         now = asyncio.get_running_loop().time
+        inboxes = self._inboxes
         message = What.MESSAGE
         turn = BURST
         while True:
             machine.receive(await stream.receive(), now())
             for notice in machine.events():
-                if notice.what is message:
-                    await self._deliver(notice)
-                else:
+                what, request_id, frame = notice
+                if what is not message:
                     await self._attend(notice)
+                elif request_id in inboxes:
+                    inbox = inboxes[request_id]
+                    if len(inbox.queue) >= inbox.size:
+                        await self._make_room(inbox)
+                    inbox.put("message", frame)
             if machine.sending:
                 await self._send(stream)
             turn -= 1
             if not turn:
                 turn = BURST
                 await asyncio.sleep(0)
-
-    async def _deliver(self, notice: Notice) -> None:
-        inbox = self._inboxes.get(notice.request_id)
-        if inbox is None:
-            return
-        if len(inbox.queue) >= inbox.size:
-            await self._make_room(inbox)
-        inbox.put("message", notice.frame)
 
     async def _make_room(self, inbox: Inbox) -> None:
         """Do what the subscription's policy says of a queue that is full."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import enum
-from typing import Any, NamedTuple
+from typing import Any
 
 import attrs
 
@@ -130,15 +130,12 @@ class What(enum.StrEnum):
     """A frame could not be read."""
 
 
-class Notice(NamedTuple):
-    """What a frame means."""
-
-    what: What
-    request_id: str
-    """Of the subscription; empty where it is about the connection."""
-
-    frame: Frame
-    """As it came; the path and value of an event also stand at its top."""
+Notice = tuple[What, str, Frame]
+"""
+What a frame means; the request id of its subscription, empty where it is about the
+connection; and the frame as it came. The path and value of an event also stand at its
+top. A plain tuple, because there may be a hundred thousand a second.
+"""
 
 
 class Subscription:
@@ -331,7 +328,8 @@ class Subscriptions:
         try:
             frame = codec.loads(data)
             status = frame["status"]
-            request_id: Any = (frame.get("headers") or {}).get("X-Request-Id")
+            headers = frame.get("headers")
+            request_id: Any = headers.get("X-Request-Id") if headers else None
             subscription = self._subscriptions.get(request_id)
         except (ResponseDecodeError, KeyError, TypeError, AttributeError):
             self._tell(What.GARBLED, "", {"data": data[:200]})
@@ -344,7 +342,7 @@ class Subscriptions:
             self._answered(subscription, status, frame, now)
 
     def _tell(self, what: What, request_id: str, frame: Frame) -> None:
-        self._events.append(Notice(what, request_id, frame))
+        self._events.append((what, request_id, frame))
 
     def _introduced(self, status: Any, frame: Frame) -> None:
         """The first answer says whether the server accepts the token."""
@@ -367,12 +365,25 @@ class Subscriptions:
                 frame["value"] = body.get("value")
             if "sequenceId" in body and self._repeated(subscription, body, now):
                 return
-            if "subscriptionName" in body and self._named(subscription, body):
+            if "op" in body or "subscriptionName" in body:
+                self._about_itself(subscription, frame, body)
                 return
-            if body.get("op") == "unsubscribe":
-                self._end(subscription, What.MESSAGE, frame)
-                return
-        self._events.append(Notice(What.MESSAGE, subscription.request_id, frame))
+        self._events.append((What.MESSAGE, subscription.request_id, frame))
+
+    def _about_itself(
+        self, subscription: Subscription, frame: Frame, body: Mapping[str, Any]
+    ) -> None:
+        """A message that is no event: the end of a subscription, or its name."""
+        if body.get("op") == "unsubscribe":
+            self._end(subscription, What.MESSAGE, frame)
+            return
+        name = body.get("subscriptionName")
+        known = subscription.name == name and "path" not in body and "op" not in body
+        if name is not None:
+            subscription.name = name
+        # The acceptance usually has the name too: then it is no news.
+        if not known:
+            self._tell(What.MESSAGE, subscription.request_id, frame)
 
     def _repeated(
         self, subscription: Subscription, body: Mapping[str, Any], now: float
@@ -404,18 +415,6 @@ class Subscriptions:
             if not seen:
                 return
             oldest = next(iter(seen))
-
-    def _named(self, subscription: Subscription, body: Mapping[str, Any]) -> bool:
-        """
-        Learn the name of a persistent subscription from a frame of its own.
-
-        It comes before or after the acceptance, which usually has the name too: then
-        it is no news.
-        """
-        if "path" in body or "op" in body:
-            return False
-        before, subscription.name = subscription.name, body["subscriptionName"]
-        return before == subscription.name
 
     def _answered(
         self, subscription: Subscription, status: Any, frame: Frame, now: float

@@ -204,9 +204,9 @@ def parse_response(response: Response) -> VantiqResponse:
 
 
 def _total(response: Response) -> int | None:
-    text = response.headers.get("X-Total-Count")
-    if text is None:
+    if "X-Total-Count" not in response.headers:
         return None
+    text = response.headers["X-Total-Count"]
     if not (text.isascii() and text.isdigit() and len(text) < 19):  # noqa: PLR2004 - 64 bits
         found = f"X-Total-Count: {text}"
         raise RemoteProtocolError("a whole number", response.redacted(), found)
