@@ -25,6 +25,7 @@ from .dialect import (
     Prepared,
     Query,
     Reconcile,
+    Survey,
     TaskRef,
     TaskState,
     TaskStatus,
@@ -51,6 +52,11 @@ __all__ = ["OmlDialect", "OmlPlace", "parse_job_id", "parse_place", "parse_statu
 STATES: Mapping[str, TaskState] = {
     # The whole text of the status field of a pending job, in both versions.
     "job is still running": TaskState.RUNNING,
+    # Of the words of the list only FINISH is shown, which leaves open how it went.
+    # These can mean nothing else; what else there may be is looked at by itself.
+    "running": TaskState.RUNNING,
+    "pending": TaskState.QUEUED,
+    "queued": TaskState.QUEUED,
 }
 """The service's words. Of a finished job it has none, but the status 302."""
 
@@ -61,7 +67,7 @@ SYNCHRONOUS = 130.0
 """Seconds for a synchronous call: the service's HTTP server cuts it off at 120."""
 
 FINISHED = "finish"
-"""The one word of the list of jobs that is documented; how it went, it leaves open."""
+"""The word of the list of jobs for one that is over, however it went."""
 
 NO_SUCH_JOB = frozenset({500})
 """
@@ -252,9 +258,40 @@ class OmlDialect(Dialect):
         if row is None:
             asked = request.redacted()  # the list was asked since
             raise NotFound(response.redacted(), words or "no such job", asked)
-        if str(row.get("status", "")).lower() == FINISHED:
-            return OVER
+        _, status = self.parse_row(row)
+        if status.done:
+            return status
         raise refusal(response)
+
+    def survey(self, refs: Sequence[TaskRef], rows: int) -> Flow[Survey]:
+        """Look at several jobs through the list, which is neither cut nor paged."""
+        listed = yield from self._rows("tasks")
+        if len(listed) > rows:
+            # Jobs of half a year may be in it: that does not pay.
+            return Survey(found={}, rows=len(listed))
+        looked = [self.parse_row(row) for row in listed]
+        found: dict[tuple[str, int | None], TaskStatus] = {
+            (ref.id, None): status
+            for ref, status in looked
+            if status.done or status.state is not TaskState.UNKNOWN
+        }
+        return Survey(found=found, rows=len(listed))
+
+    def parse_row(self, row: Mapping[str, Any]) -> tuple[TaskRef, TaskStatus]:
+        """Read a row of the list of jobs (v2)."""
+        word = row.get("status")
+        word = word if isinstance(word, str) else ""
+        over = word.lower() == FINISHED
+        status = TaskStatus(
+            state=TaskState.UNKNOWN if over else self.state_of(word),
+            done=over,
+            outcome_known=not over,
+            word=word,
+            created_at=_time(row.get("createdDate")),
+            run_time=_elapsed(row.get("elapsedTime")),
+            raw=row,
+        )
+        return TaskRef(id=row["id"]), status
 
     def result(self, ref: TaskRef, status: TaskStatus) -> Flow[Response]:
         """Fetch what the script returned, without the envelope."""
