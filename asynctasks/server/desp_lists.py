@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+import itertools
 from typing import Any
 
 from .desp_calls import Call, Refused
@@ -88,11 +89,16 @@ def search_jobs(call: Call) -> Response:
         if parent_id(job) == query.get("parentId")
         and query.get("filter", "") in str(job.id)
         and (words is None or job.word in words.split(","))
-        and any(text in v for each in job.config.inputs.values() for v in each or [""])
+        and (not text or any(text in v for v in values_of(job)))
         and owned(call, job.config.owner.id)
         and within(call, job)
     ]
     return call.page("jobs", found, write_job(call))
+
+
+def values_of(job: Job) -> Iterator[str]:
+    """Yield all values of all inputs of a job."""
+    return itertools.chain.from_iterable(job.config.inputs.values())
 
 
 def parent_id(job: Job) -> str | None:

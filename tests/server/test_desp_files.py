@@ -99,6 +99,16 @@ def test_delete_file() -> None:
     assert ([204, 404], [], []) == (found, parent.files, parent.parts[0].files)
 
 
+def test_delete_file_of_a_job() -> None:
+    """A file of a job without a parent is gone from the job."""
+    world = DespWorld()
+    job = world.launch()
+    world.end(job, content=b"x")
+    world.ask("DELETE", f"/platformFiles/{job.files[0].id}")
+
+    assert ([], {}) == (job.files, world.store.files)
+
+
 # --- uploads -----------------------------------------------------------------
 
 
@@ -178,6 +188,16 @@ def test_upload_that_is_no_form() -> None:
     answer = DespWorld().ask("POST", "/platformFiles/refData", b"x")
 
     assert 400 == answer.status
+
+
+def test_upload_of_the_same_name() -> None:
+    """Names of files are unique per user."""
+    world, identifier = with_collection()
+    query = f"?fileType=OTHER&collection={identifier}"
+    found = [upload(world, FILE, query=query) for _ in range(2)]
+
+    assert [201, 409] == [answer.status for answer in found]
+    assert b"already exists for user user" in found[1].body
 
 
 # --- collections -------------------------------------------------------------
