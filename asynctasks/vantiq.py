@@ -14,19 +14,15 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
-    Coroutine,
     Iterable,
     Mapping,
     Sequence,
 )
-import concurrent.futures
-import contextvars
-import functools
 import logging
 from pathlib import Path
 import secrets
 from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import Any, Self
 
 from .exceptions import VantiqException
 from .files import FileBody
@@ -40,12 +36,17 @@ from .sansio.values import (
     to_vantiq,
     vantiq_json_default,
 )
-from .sansio.vantiq import VantiqError, VantiqResources, VantiqResponse, parse_response
+from .sansio.vantiq import (
+    VantiqError,
+    VantiqResources,
+    VantiqResponse,
+    parse_response,
+    raise_refusal,
+)
 from .sansio.vantiq_requests import (
     PUBLISHING,
     Batched,
     Given,
-    build_event_path,
     build_part,
     check_upload,
     count_query,
@@ -53,9 +54,10 @@ from .sansio.vantiq_requests import (
     topic_id,
     without_id,
 )
-from .vantiq_events import EventStream, VantiqEvent
+from .vantiq_events import EventFeed, EventStream, VantiqEvent
+from .vantiq_inbox import Callback, InboxOptions
+from .vantiq_scripts import async_from_sync, execute_procedure
 from .vantiq_session import Session, VantiqOptions, explained
-from .vantiq_subscriber import Callback, InboxOptions, VantiqSubscriber
 
 
 __all__ = [
@@ -80,16 +82,8 @@ __all__ = [
     "vantiq_json_default",
 ]
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
 VantiqResource = VantiqResources
 """The name that some of Vantiq's examples use."""
-
-OnClose = Callable[[], Awaitable[None]]
-
-Place = tuple[str, str, "str | None", "str | None"]
-"""What events are of: resource, id, operation, and namespace."""
 
 
 class Vantiq:
@@ -125,8 +119,7 @@ class Vantiq:
             self._server, self._api_version, self._options, connect_args, self._logger
         )
         self._username: str | None = None
-        self._subscriber: VantiqSubscriber | None = None
-        self._on_close: OnClose | None = None
+        self._feed = EventFeed(self._session, self.refresh, self._logger)
 
     def __repr__(self) -> str:
         return (
@@ -171,10 +164,8 @@ class Vantiq:
 
         May be called at any moment, more than once, and from a callback.
         """
-        subscriber, self._subscriber = self._subscriber, None
         self._username = None
-        if subscriber is not None:
-            await subscriber.aclose()
+        await self._feed.aclose()
         await self._session.close()
 
     def get_server(self) -> str:
@@ -228,7 +219,7 @@ class Vantiq:
 
     def is_authenticated(self) -> bool:
         """Tell whether there is a token to sign requests with."""
-        return self._session.opened and self._session.auth.token is not None
+        return self._session.authenticated
 
     async def authenticate(self, username: str, password: str) -> None:
         """
@@ -264,7 +255,7 @@ class Vantiq:
         """
         request = self._session.api.revoke(self._token_for_refresh())
         response = parse_response(await self._session.converse("revoke", request))
-        _raise_refusal(response)
+        raise_refusal(response)
         self._session.auth.clear()
 
     def _token_for_refresh(self) -> str:
@@ -282,7 +273,7 @@ class Vantiq:
         answer = await self._session.converse(operation, request)
         try:
             with explained(operation):
-                _raise_refusal(parse_response(answer))
+                raise_refusal(parse_response(answer))
                 self._session.auth.accept_answer(answer)
         except VantiqException as exc:
             self._logger.error(  # noqa: TRY400 - it is raised, traceback and all
@@ -366,7 +357,7 @@ class Vantiq:
                 {**(options or {}), "page": str(page)},
                 timeout=timeout,
             )
-            _raise_refusal(response)
+            raise_refusal(response)
             for row in response.body or []:
                 yield row
             if len(response.body or []) < page_size:
@@ -739,39 +730,7 @@ class Vantiq:
         Raises:
             VantiqException: the server cannot be reached or refuses the token.
         """
-        if self._subscriber is not None:
-            await self._subscriber.started()
-            return None
-        if not self.is_authenticated():
-            code = "io.vantiq.python.subscriber.notauthenticated"
-            message = "Attempt to connect subscriber when parent was not authenticated."
-            raise VantiqException(code, message, [])
-        subscriber = VantiqSubscriber(
-            connect=self._session.connect_socket,
-            token=self._fresh_token,
-            over=lambda opened: self._subscriber_over(subscriber, opened=opened),
-            options=self._options,
-            logger=logging.getLogger("VantiqSubscriber"),
-        )
-        self._subscriber = subscriber
-        return await subscriber.start()
-
-    async def _fresh_token(self) -> str:
-        now = asyncio.get_running_loop().time()
-        if self._session.auth.due(now):
-            await self.refresh()
-        return self.get_access_token() or ""
-
-    async def _subscriber_over(
-        self, subscriber: VantiqSubscriber, *, opened: bool
-    ) -> None:
-        if self._subscriber is subscriber:
-            self._subscriber = None
-        if opened and self._on_close is not None:
-            try:
-                await self._on_close()
-            except Exception:
-                self._logger.exception("The callback for the subscriber's end raised")
+        return await self._feed.start()
 
     async def subscribe(  # noqa: PLR0913 - the first six are a contract
         self,
@@ -814,30 +773,13 @@ class Vantiq:
             VantiqException: there can be no such subscription, or the transport
                 cannot be started.
         """
-        size = queue_size or self._options.queue_size
-        policy = queue_policy or self._options.queue_policy
         place = (resource, resource_id, operation, target_namespace)
-        inbox = InboxOptions(callback=callback, size=size, policy=policy)
-        return await self._subscribe(place, inbox, params, timeout)
-
-    async def _subscribe(
-        self,
-        place: Place,
-        inbox: InboxOptions,
-        params: Mapping[str, Any] | None,
-        timeout: float = 30.0,
-    ) -> VantiqResponse:
-        with explained("subscribe"):
-            path, namespace = self._event_path(place)
-            await self.start_subscriber_transport()
-            return await self._transport().subscribe(
-                path, params, namespace, inbox, timeout=timeout
-            )
-
-    def _event_path(self, place: Place) -> tuple[str, str | None]:
-        resource, resource_id, operation, namespace = place
-        path = build_event_path(resource, resource_id, operation)
-        return path, namespace or self.get_target_namespace()
+        inbox = InboxOptions(
+            callback=callback,
+            size=queue_size or self._options.queue_size,
+            policy=queue_policy or self._options.queue_policy,
+        )
+        return await self._feed.subscribe(place, inbox, params, timeout)
 
     async def unsubscribe(
         self,
@@ -856,10 +798,7 @@ class Vantiq:
             Whether there was one.
         """
         place = (resource, resource_id, operation, target_namespace)
-        with explained("unsubscribe"):
-            path, namespace = self._event_path(place)
-        subscriber = self._subscriber
-        return subscriber is not None and subscriber.unsubscribe(path, namespace)
+        return self._feed.unsubscribe(place)
 
     def events(
         self,
@@ -886,22 +825,7 @@ class Vantiq:
         place = (resource, resource_id, operation, target_namespace)
         size = queue_size or self._options.queue_size
         policy = queue_policy or self._options.queue_policy
-
-        async def subscribe(callback: Callback, ended: Callable[[], None]) -> None:
-            inbox = InboxOptions(
-                callback=callback, size=size, policy=policy, ended=ended
-            )
-            _raise_refusal(await self._subscribe(place, inbox, params))
-
-        async def unsubscribe() -> None:
-            await self.unsubscribe(*place)
-
-        async def acknowledge(message: dict[str, Any]) -> None:
-            request_id = message.get("headers", {}).get("X-Request-Id", "")
-            name = self._transport().name_of(request_id)
-            await self.ack(request_id, name or "", message.get("body") or {})
-
-        return EventStream(subscribe, unsubscribe, acknowledge)
+        return self._feed.stream(place, params, size=size, policy=policy)
 
     async def ack(
         self, request_id: str, subscription_id: str, msg: Mapping[str, Any]
@@ -917,29 +841,18 @@ class Vantiq:
         Raises:
             VantiqException: it is no reliable event, or there is no transport.
         """
-        for field, code in (("partitionId", "partition"), ("sequenceId", "sequence")):
-            if field not in msg:
-                message = f"The message being acknowledged contains no {code}_id."
-                raise VantiqException(f"io.vantiq.python.ack.no{code}id", message, [])
-        await self._transport().acknowledge(
-            request_id, subscription_id, msg["partitionId"], msg["sequenceId"]
-        )
+        await self._feed.ack(request_id, subscription_id, msg)
 
-    def _transport(self) -> VantiqSubscriber:
-        if self._subscriber is None:
-            code = "io.vantiq.python.notransport"
-            message = "No transport for subscriptions has been established."
-            raise VantiqException(code, message, [])
-        return self._subscriber
-
-    def register_subscriber_on_close(self, callback: OnClose) -> None:
+    def register_subscriber_on_close(
+        self, callback: Callable[[], Awaitable[None]]
+    ) -> None:
         """
         Have an async callback called when the subscriber transport is over.
 
         That is when the client is closed, or when it gave up connecting again: once
         for each transport. A later callback replaces an earlier one.
         """
-        self._on_close = callback
+        self._feed.on_close = callback
 
 
 def _key(resource_id: Any) -> str:
@@ -951,60 +864,3 @@ def _require(operation: str, instance: Any, done: str) -> None:
     if instance is None:
         message = f"The object to be {done} cannot be None."
         raise VantiqException(f"io.vantiq.python.{operation}.none", message, [])
-
-
-def _raise_refusal(response: VantiqResponse) -> None:
-    if not response.is_success:
-        errors = response.errors or [VantiqError(str(response.status_code), "refused")]
-        refusal = VantiqException(errors[0].code, errors[0].message, errors[0].params)
-        refusal.status = response.status_code
-        raise refusal
-
-
-async def execute_procedure(
-    vantiq_client: Vantiq, procedure_name: str, params: Given
-) -> VantiqResponse:
-    """
-    Execute a procedure, and raise where it fails.
-
-    A client that is not connected is, for the time of the call; one that is stays so.
-
-    Raises:
-        VantiqException: the procedure failed, with the server's words.
-    """
-    if isinstance(vantiq_client, Vantiq) and vantiq_client.is_authenticated():
-        response = await vantiq_client.execute(procedure_name, params)
-    else:
-        async with vantiq_client:
-            response = await vantiq_client.execute(procedure_name, params)
-    if not response.is_success:
-        errors = response.errors or []
-        detail = errors[0].message if errors else "no error detail returned"
-        code = "io.vantiq.sdk.procedure.execution.failed"
-        message = "Execution of procedure {0} failed: {1}"
-        raise VantiqException(code, message, [procedure_name, detail])
-    return response
-
-
-def async_from_sync(func: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, R]:
-    """
-    Make a plain function of an async one.
-
-    Called where a loop runs, it blocks that loop and runs in a thread of its own: there
-    it is better to await the async function.
-    """
-
-    @functools.wraps(func)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        def run() -> R:
-            return asyncio.run(func(*args, **kwargs))
-
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return run()
-        context = contextvars.copy_context()
-        with concurrent.futures.ThreadPoolExecutor(max_workers=1) as pool:
-            return pool.submit(context.run, run).result()
-
-    return wrapper

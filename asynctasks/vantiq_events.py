@@ -1,17 +1,26 @@
-"""Events of Vantiq as a stream: ``async for`` over one subscription."""
+"""Events of Vantiq: told to callbacks, or read with ``async for``."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+import logging
 from typing import Any, Self
 
 import attrs
 
-from .exceptions import InvalidState, SubscriberClosed
+from .exceptions import InvalidState, SubscriberClosed, VantiqException
+from .sansio.vantiq import VantiqResponse, raise_refusal
+from .sansio.vantiq_requests import build_event_path
+from .vantiq_inbox import InboxOptions
+from .vantiq_session import Session, explained
+from .vantiq_subscriber import VantiqSubscriber
 
 
-__all__ = ["EventStream", "VantiqEvent"]
+__all__ = ["EventFeed", "EventStream", "Place", "VantiqEvent"]
+
+Place = tuple[str, str, "str | None", "str | None"]
+"""What events are of: resource, id, operation, and namespace."""
 
 
 @attrs.frozen(kw_only=True)
@@ -124,3 +133,144 @@ class EventStream:
 def _resolve(future: asyncio.Future[None] | None) -> None:
     if future is not None and not future.done():
         future.set_result(None)
+
+
+class EventFeed:
+    """
+    The events of one client, over one subscriber transport after another.
+
+    Args:
+        session: of the client.
+        refresh: exchanges the token for a new one.
+        logger: of the client.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        refresh: Callable[[], Awaitable[None]],
+        logger: logging.Logger,
+    ) -> None:
+        self.on_close: Callable[[], Awaitable[None]] | None = None
+        """Awaited when a transport is over."""
+
+        self._session = session
+        self._refresh = refresh
+        self._logger = logger
+        self._subscriber: VantiqSubscriber | None = None
+
+    async def start(self) -> asyncio.Task[None] | None:
+        """
+        Start a transport; None if one runs.
+
+        Raises:
+            VantiqException: the server cannot be reached or refuses the token.
+        """
+        if self._subscriber is not None:
+            await self._subscriber.started()
+            return None
+        if not self._session.authenticated:
+            code = "io.vantiq.python.subscriber.notauthenticated"
+            message = "Attempt to connect subscriber when parent was not authenticated."
+            raise VantiqException(code, message, [])
+        subscriber = VantiqSubscriber(
+            connect=self._session.connect_socket,
+            token=self._token,
+            over=lambda opened: self._over(subscriber, opened=opened),
+            options=self._session.options,
+            logger=logging.getLogger("VantiqSubscriber"),
+        )
+        self._subscriber = subscriber
+        return await subscriber.start()
+
+    async def aclose(self) -> None:
+        """End the transport, if there is one."""
+        subscriber, self._subscriber = self._subscriber, None
+        if subscriber is not None:
+            await subscriber.aclose()
+
+    async def _token(self) -> str:
+        """Return the token for a new connection."""
+        auth = self._session.auth
+        if auth.due(asyncio.get_running_loop().time()):
+            await self._refresh()
+        return auth.token or ""
+
+    async def _over(self, subscriber: VantiqSubscriber, *, opened: bool) -> None:
+        if self._subscriber is subscriber:
+            self._subscriber = None
+        if opened and self.on_close is not None:
+            try:
+                await self.on_close()
+            except Exception:
+                self._logger.exception("The callback for the subscriber's end raised")
+
+    async def subscribe(
+        self,
+        place: Place,
+        inbox: InboxOptions,
+        params: Mapping[str, Any] | None,
+        timeout: float = 30.0,
+    ) -> VantiqResponse:
+        """Subscribe; a transport is started if none runs."""
+        with explained("subscribe"):
+            path, namespace = self._path(place)
+            await self.start()
+            return await self._transport().subscribe(
+                path, params, namespace, inbox, timeout=timeout
+            )
+
+    def unsubscribe(self, place: Place) -> bool:
+        """End a subscription on our side; return whether there was one."""
+        with explained("unsubscribe"):
+            path, namespace = self._path(place)
+        subscriber = self._subscriber
+        return subscriber is not None and subscriber.unsubscribe(path, namespace)
+
+    def stream(
+        self,
+        place: Place,
+        params: Mapping[str, Any] | None,
+        *,
+        size: int,
+        policy: str,
+    ) -> EventStream:
+        """Make a stream of events, to be entered."""
+
+        async def subscribe(take: Take, ended: Callable[[], None]) -> None:
+            inbox = InboxOptions(callback=take, size=size, policy=policy, ended=ended)
+            raise_refusal(await self.subscribe(place, inbox, params))
+
+        async def unsubscribe() -> None:
+            self.unsubscribe(place)
+
+        async def acknowledge(message: dict[str, Any]) -> None:
+            request_id = message.get("headers", {}).get("X-Request-Id", "")
+            name = self._transport().name_of(request_id)
+            await self.ack(request_id, name or "", message.get("body") or {})
+
+        return EventStream(subscribe, unsubscribe, acknowledge)
+
+    async def ack(
+        self, request_id: str, subscription_id: str, msg: Mapping[str, Any]
+    ) -> None:
+        """Acknowledge a reliable event."""
+        for field, code in (("partitionId", "partition"), ("sequenceId", "sequence")):
+            if field not in msg:
+                message = f"The message being acknowledged contains no {code}_id."
+                raise VantiqException(f"io.vantiq.python.ack.no{code}id", message, [])
+        await self._transport().acknowledge(
+            request_id, subscription_id, msg["partitionId"], msg["sequenceId"]
+        )
+
+    def _path(self, place: Place) -> tuple[str, str | None]:
+        resource, resource_id, operation, namespace = place
+        path = build_event_path(resource, resource_id, operation)
+        return path, namespace or self._session.auth.namespace
+
+    def _transport(self) -> VantiqSubscriber:
+        if self._subscriber is None:
+            code = "io.vantiq.python.notransport"
+            message = "No transport for subscriptions has been established."
+            raise VantiqException(code, message, [])
+        return self._subscriber

@@ -193,6 +193,11 @@ class Session:
         """Whether there is a connection, or will be with the first request."""
         return self._opened is not None
 
+    @property
+    def authenticated(self) -> bool:
+        """Whether requests can be signed."""
+        return self._opened is not None and self.auth.token is not None
+
     def open(self) -> tuple[AiohttpTransport, Driver]:
         """Open the session if it is not open; nothing is sent."""
         if self._opened is None:

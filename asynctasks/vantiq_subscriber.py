@@ -1,5 +1,5 @@
 """
-The Vantiq subscriber transport: one WebSocket, and a worker for each callback.
+The Vantiq subscriber transport: one WebSocket, for all subscriptions of a client.
 
 What the frames mean is said by :class:`Subscriptions`, which is pure; here bytes are
 moved, connections are made again, and callbacks are called. A callback that is slow
@@ -9,14 +9,11 @@ or raises harms nobody but itself.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 import contextlib
 import logging
 import random
-from typing import Any, Union
-
-import attrs
+from typing import Any
 
 from .exceptions import (
     AsyncTasksError,
@@ -31,21 +28,14 @@ from .sansio.subscription import (
     Subscription,
     Subscriptions,
     What,
-    build_gap,
 )
 from .sansio.vantiq import VantiqError, VantiqResponse, read_errors
 from .transport import WebSocketStream
+from .vantiq_inbox import Inbox, InboxOptions
 from .vantiq_session import VantiqOptions
 
 
-__all__ = ["Callback", "Inbox", "InboxOptions", "VantiqSubscriber"]
-
-Callback = Callable[[str, dict[str, Any]], Union[Awaitable[None], None]]  # noqa: UP007
-"""
-Called with ``"connect"``, ``"message"``, ``"error"`` or ``"gap"``, and the message.
-
-An async function or a plain one, which runs on the event loop and must not block.
-"""
+__all__ = ["VantiqSubscriber"]
 
 RECONNECT = RetryPolicy(wait_initial=0.1, wait_max=30.0, wait_jitter=0.3)
 """The waits between attempts to connect again."""
@@ -62,154 +52,8 @@ STALLED_AFTER = 5.0
 BURST = 100
 """Frames that are read before the callbacks get a turn."""
 
-TURNS = 3
-"""Turns of the loop that a new worker leaves to whoever subscribed."""
-
 CLOSE_WITHIN = 5.0
 """Seconds that the workers have to end."""
-
-
-@attrs.frozen(kw_only=True)
-class InboxOptions:
-    """What a subscription does with what arrives."""
-
-    callback: Callback
-    size: int
-    """Events that may wait."""
-
-    policy: str
-    """What happens when that many wait; see :class:`VantiqOptions`."""
-
-    ended: Callable[[], None] | None = None
-    """Called once, when nothing more will be told."""
-
-
-class Inbox:
-    """
-    The queue of one callback, and the asyncio task that empties it.
-
-    Args:
-        request_id: of the subscription.
-        options: what is called, and when.
-        forget: is told of each event that was not dealt with.
-        logger: gets the errors of the callback.
-    """
-
-    def __init__(
-        self,
-        request_id: str,
-        options: InboxOptions,
-        *,
-        forget: Callable[[str, Frame], None],
-        logger: logging.Logger,
-    ) -> None:
-        self.request_id = request_id
-        self.policy = options.policy
-        self.size = options.size
-        self.stalled = False
-        self.queue: deque[tuple[str, Frame]] = deque()
-        self._options = options
-        self._callback = options.callback
-        self._forget = forget
-        self._logger = logger
-        self._missed = 0
-        self._ended = False
-        self._wake: asyncio.Future[None] | None = None
-        self._room: asyncio.Future[None] | None = None
-
-    def put(self, what: str, frame: Frame) -> None:
-        """Queue a message; never waits."""
-        self.queue.append((what, frame))
-        wake = self._wake
-        if wake is not None:
-            self._wake = None
-            if not wake.done():
-                wake.set_result(None)
-
-    def drop(self) -> None:
-        """Drop the oldest event; the callback is told how many it missed."""
-        for index, (what, frame) in enumerate(self.queue):
-            if what == What.MESSAGE:
-                del self.queue[index]
-                self._forget(self.request_id, frame)
-                self._missed += 1
-                return
-
-    def discard(self) -> None:
-        """Drop all that waits, and end."""
-        self.queue.clear()
-        self._missed = 0
-        self.end()
-
-    def end(self) -> None:
-        """End after what still waits."""
-        self._ended = True
-        self._ring("_wake")
-        self._ring("_room")
-
-    def _ring(self, bell: str) -> None:
-        future: asyncio.Future[None] | None = getattr(self, bell)
-        if future is not None and not future.done():
-            future.set_result(None)
-
-    async def room(self, timeout: float) -> bool:
-        """Wait until there is room; return whether there is."""
-        while len(self.queue) >= self.size and not self._ended:
-            self._room = asyncio.get_running_loop().create_future()
-            try:
-                async with asyncio.timeout(timeout):
-                    await self._room
-            except TimeoutError:
-                return False
-            finally:
-                self._room = None
-        return True
-
-    def start(self) -> asyncio.Task[None]:
-        """Begin to call the callback."""
-        name = f"asynctasks-vantiq {self.request_id}"
-        return asyncio.create_task(self._work(), name=name)
-
-    async def _work(self) -> None:
-        try:
-            await self._deliver()
-        finally:
-            if self._options.ended is not None:
-                self._options.ended()
-
-    async def _deliver(self) -> None:
-        for _ in range(TURNS):
-            await asyncio.sleep(0)
-        loop = asyncio.get_running_loop()
-        while True:
-            while self.queue or self._missed:
-                await self._call(*self._take())
-            if self._ended:
-                return
-            self._wake = loop.create_future()
-            await self._wake
-
-    def _take(self) -> tuple[str, Frame]:
-        if self._missed:
-            missed, self._missed = self._missed, 0
-            facts = {"reason": "overflow", "missed": missed, "resumed": False}
-            return What.GAP.value, build_gap(self.request_id, facts)
-        message = self.queue.popleft()
-        if self._room is not None:
-            self._ring("_room")
-        self.stalled = False
-        return message
-
-    async def _call(self, what: str, frame: Frame) -> None:
-        try:
-            answer = self._callback(what, frame)
-            if answer is not None:
-                await answer
-        except Exception:
-            self._forget(self.request_id, frame)
-            self._logger.exception(
-                "The callback of %s raised; it stays subscribed", self.request_id
-            )
 
 
 class VantiqSubscriber:

@@ -12,7 +12,7 @@ from typing import Any
 
 from . import codec
 from .http import Response
-from ..exceptions import RemoteProtocolError, ResponseDecodeError
+from ..exceptions import RemoteProtocolError, ResponseDecodeError, VantiqException
 
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "VantiqResponse",
     "parse_errors",
     "parse_response",
+    "raise_refusal",
     "read_errors",
 ]
 
@@ -258,3 +259,17 @@ def _error(entry: Any, status: int) -> VantiqError:
         return VantiqError(str(status), str(entry["error"]), [])
     message = "Received error in an unknown format: {0}"
     return VantiqError("io.vantiq.python.unknownerrorprops", message, [entry])
+
+
+def raise_refusal(response: VantiqResponse) -> None:
+    """
+    Raise what the server refused, for those who do not look at the response.
+
+    Raises:
+        VantiqException: the operation failed; with the first error's code.
+    """
+    if not response.is_success:
+        errors = response.errors or [VantiqError(str(response.status_code), "refused")]
+        refusal = VantiqException(errors[0].code, errors[0].message, errors[0].params)
+        refusal.status = response.status_code
+        raise refusal
