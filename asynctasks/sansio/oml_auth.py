@@ -36,6 +36,9 @@ SESSION = 8 * 3600.0
 MARGIN = 1 / 6
 """The share of its life that a token has left when it is refreshed: ten minutes."""
 
+GAIN = 60.0
+"""Seconds that a refresh has to be good for; else a new sign-in is better."""
+
 JSON = Headers({"Content-Type": "application/json", "Accept": "application/json"})
 
 
@@ -172,7 +175,7 @@ class OmlAuth(Auth):
     @property
     def _lasting(self) -> bool:
         """Whether a refresh can give a token that outlives the present one."""
-        return self._expires is None or self._expires < self._session_ends
+        return self._expires is None or self._expires + GAIN < self._session_ends
 
     def _take(self, response: Response, session_ends: float) -> None:
         if response.status != 200:  # noqa: PLR2004
