@@ -10,7 +10,6 @@ from .vantiq_refusals import Refused
 from .vantiq_syntax import (
     Array,
     Assign,
-    Call,
     Insert,
     Literal,
     Name,
@@ -87,8 +86,8 @@ def run_program(program: Program, variables: dict[str, Any], host: Host) -> Any:
             case Publish(value, resource, target):
                 where = str(evaluate(target, variables, host))
                 host.publish(resource, where, evaluate(value, variables, host))
-            case Call():
-                evaluate(statement, variables, host)
+            case called:
+                evaluate(called, variables, host)
     return None
 
 

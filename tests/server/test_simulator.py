@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import pytest
@@ -352,3 +353,16 @@ def test_never_too_many(steps: list[str], parallel: int, startup: float) -> None
         assert len(running) <= parallel
         # A run that just started may have created one that is due already.
         assert not waiting or len(running) == parallel or simulator.advance(float(now))
+
+
+def test_how_a_service_is_called() -> None:
+    """A protocol may say how a service is called."""
+    simulator = build()
+    order = Order(
+        service="solve", wrap=lambda service: attrs.evolve(service, executor="process")
+    )
+    simulator.submit(order, 0.0)
+    (start,) = (each for each in simulator.advance(0.0) if isinstance(each, Start))
+
+    assert ("solve", "process") == (start.service.name, start.service.executor)
+    assert "thread" == simulator.services["solve"].executor

@@ -15,6 +15,7 @@ from asynctasks.sansio.http import Headers, JoinedBody, Request, Response
 from asynctasks.server.aimms import AimmsService
 from asynctasks.server.context import TaskContext
 from asynctasks.server.faults import Fault
+from asynctasks.server.half import Awaited
 from asynctasks.server.simulator import Simulator
 from asynctasks.server.tasks import Changed, Interrupt, Order
 from asynctasks.server.worker import Worker
@@ -317,3 +318,70 @@ async def test_stale_stop(site: Site) -> None:
     site.worker.advance()
 
     assert not site.worker._runs
+
+
+class Waiting:
+    """A half whose answer waits for the end of its task."""
+
+    def __init__(self, simulator: Simulator, limit: float) -> None:
+        self.simulator = simulator
+        self.limit = limit
+
+    def handle(self, request: Request, now: float) -> Response:
+        """Submit, and let the answer wait."""
+        task = self.simulator.submit(Order(service=request.path[1:]), now)
+        return Awaited(
+            200,
+            task=task,
+            answer=lambda: Response(200, body=task.state.value.encode()),
+            limit=self.limit,
+        )
+
+    def notices(self, change: Changed) -> Sequence[Request]:
+        """Call nobody."""
+        del change
+        return ()
+
+
+def waiting(site: Site, limit: float = 2 * HOUR) -> Worker:
+    """Return a worker of the site's world, whose answers wait."""
+    return Worker(site.simulator, Waiting(site.simulator, limit), clock=lambda: NOW)
+
+
+@pytest.mark.virtual_time
+async def test_answer_that_waits_for_a_task(site: Site) -> None:
+    """An answer is given when its task has ended."""
+    worker = waiting(site)
+    begun = asyncio.get_running_loop().time()
+    answer = await worker.handle(Request("GET", "/hour"))
+
+    assert b"completed" == answer.body
+    assert HOUR == pytest.approx(asyncio.get_running_loop().time() - begun)
+    await worker.aclose()
+
+
+@pytest.mark.virtual_time
+async def test_answer_that_waits_for_too_long(site: Site) -> None:
+    """After its time the connection is cut; the task goes on."""
+    worker = waiting(site, limit=60.0)
+    with pytest.raises(ConnectionLost, match="after 60 s"):
+        await worker.handle(Request("GET", "/hour"))
+
+    (task,) = site.simulator.tasks("")
+    assert not task.state.ended
+    await worker.aclose()
+
+
+@pytest.mark.virtual_time
+async def test_close_while_an_answer_waits(site: Site) -> None:
+    """An answer that waits when the worker is closed is a lost connection."""
+    worker = waiting(site)
+    asked = [
+        asyncio.create_task(worker.handle(Request("GET", "/hour"))) for _ in range(2)
+    ]
+    await asyncio.sleep(1)
+    await worker.aclose()
+
+    for each in asked:
+        with pytest.raises(ConnectionLost, match="closed"):
+            await each

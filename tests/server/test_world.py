@@ -6,7 +6,7 @@ import uuid
 
 from asynctasks.sansio.http import Request
 from asynctasks.server.tasks import Order
-from asynctasks.server.world import build_halves, build_simulator
+from asynctasks.server.world import build_halves, build_simulator, new_token
 
 
 def test_services() -> None:
@@ -32,3 +32,11 @@ def test_halves() -> None:
     answers = [half.handle(request, 0.0) for half in halves]
 
     assert [401] == [answer.status for answer in answers if answer is not None]
+
+
+def test_tokens() -> None:
+    """Tokens differ, and cannot be guessed."""
+    tokens = {new_token() for _ in range(3)}
+
+    assert 3 == len(tokens)
+    assert all(token.startswith("eyJhbGciOi") for token in tokens)
