@@ -69,7 +69,7 @@ class Worker:
         self._runs: dict[int, Run] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._sending: dict[str, asyncio.Task[None]] = {}
-        self._ends: dict[int, list[asyncio.Future[None]]] = {}
+        self._ends: dict[int, asyncio.Future[None]] = {}
         self._closed = False
 
     def now(self) -> float:
@@ -184,8 +184,8 @@ class Worker:
             run.end()
         for sending in self._sending.values():
             sending.cancel()
-        for waiting in self._ends.values():
-            wake(waiting)
+        for end in self._ends.values():
+            let_go(end)
         await self._speakers.aclose()
         left = [*self._running, *self._sending.values()]
         await asyncio.gather(*left, return_exceptions=True)
@@ -207,9 +207,8 @@ class Worker:
 
     async def _ended(self, response: Awaited, request: Request) -> Response:
         """Wait for the end of a task and answer; or cut the connection."""
-        end = asyncio.get_running_loop().create_future()
-        waiting = self._ends.setdefault(response.task.number, [])
-        waiting.append(end)
+        number = response.task.number
+        end = self._ends[number] = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(response.limit):
                 await end
@@ -217,9 +216,7 @@ class Worker:
             reason = f"the server cut the connection after {response.limit:g} s"
             raise ConnectionLost(reason, request.redacted()) from None
         finally:
-            waiting.remove(end)
-            if not waiting:
-                self._ends.pop(response.task.number, None)
+            del self._ends[number]
         if self._closed:
             raise ConnectionLost("the server was closed", request.redacted())
         return response.answer()
@@ -282,7 +279,7 @@ class Worker:
 
     def _notify(self, change: Changed) -> None:
         if change.state.ended:
-            wake(self._ends.get(change.task.number, ()))
+            let_go(self._ends.get(change.task.number))
         if self._send is None:
             return
         notices = [notice for half in self._halves for notice in half.notices(change)]
@@ -323,11 +320,10 @@ class Worker:
             self._timer = loop.call_later(max(0.0, due - self.now()), self.advance)
 
 
-def wake(waiting: Iterable[asyncio.Future[None]]) -> None:
+def let_go(end: asyncio.Future[None] | None) -> None:
     """Let go on who waits for the end of a task."""
-    for end in waiting:
-        if not end.done():
-            end.set_result(None)
+    if end is not None and not end.done():
+        end.set_result(None)
 
 
 async def read_body(body: Body) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+import attrs
 from hypothesis import given
 from hypothesis import strategies as st
 import pytest
@@ -294,3 +295,12 @@ def test_unusable_policies(name: str, value: Any) -> None:
 def test_outcome_unknown(error: AsyncTasksError, expected: bool) -> None:
     """A submit may have been accepted unless the service certainly refused it."""
     assert expected == outcome_unknown(error)
+
+
+def test_status_that_is_an_answer() -> None:
+    """A status that is an answer to a request is no reason to repeat it."""
+    picky = attrs.evolve(GET, final=frozenset({500}))
+
+    assert not may_repeat(picky, Response(500))
+    assert may_repeat(picky, Response(503))
+    assert may_repeat(GET, Response(500))
