@@ -40,6 +40,7 @@ from .exceptions import (
 )
 from .sansio.http import (
     ERROR_BODY,
+    SAFE_METHODS,
     Body,
     Headers,
     JoinedBody,
@@ -176,9 +177,11 @@ class AiohttpTransport(Transport):
         options: Mapping[str, Any] | None = None,
     ) -> None:
         self._session = session
+        self._sockets: aiohttp.ClientSession | None = None
         self._owned = session is None
         self._closed = False
         self._connect_timeout = connect_timeout
+        self._limits = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
         self._base_url = base_url
         self._trust_env = trust_env
         # What a refusal means is the dialect's to say, whatever the session says.
@@ -199,10 +202,15 @@ class AiohttpTransport(Transport):
         if request.streamed:
             return await self._send_streamed(request, timeout)
         connect = self._connect_within(timeout)
-        limits = aiohttp.ClientTimeout(total=timeout, sock_connect=connect)
+        limits = self._without_total(connect)
         sending = _Sending(request)
         try:
-            async with sending, self._request(sending, limits) as answer:
+            # One timer of asyncio's costs less than those that aiohttp would set.
+            async with (
+                asyncio.timeout(timeout),
+                sending,
+                self._request(sending, limits) as answer,
+            ):
                 body = await self._read(answer, max_bytes, request)
                 return _response(answer, body, request)
         except (aiohttp.ClientError, OSError, ValueError) as exc:
@@ -212,6 +220,12 @@ class AiohttpTransport(Transport):
         # Raised here, not above: aiohttp's error, which may show credentials, must
         # not even be the context of ours.
         raise error from cause
+
+    def _without_total(self, connect: float) -> aiohttp.ClientTimeout:
+        """Return limits for the connection only; they are mostly the same."""
+        if self._limits.sock_connect != connect:
+            self._limits = aiohttp.ClientTimeout(total=None, sock_connect=connect)
+        return self._limits
 
     async def _send_streamed(self, request: Request, timeout: float) -> Response:
         """Send the request and leave the body of a success to its reader."""
@@ -282,7 +296,7 @@ class AiohttpTransport(Transport):
         options = {k: v for k, v in self._options.items() if k in SOCKET_OPTIONS}
         try:
             async with asyncio.timeout(timeout):
-                socket = await self._running_session().ws_connect(
+                socket = await self._socket_session().ws_connect(
                     self._target(request),
                     headers=dict(request.headers),
                     timeout=SAY_GOODBYE,
@@ -308,6 +322,8 @@ class AiohttpTransport(Transport):
     async def aclose(self) -> None:
         """Close the session if it is ours."""
         self._closed = True
+        if self._sockets is not None:
+            await self._sockets.close()
         if self._owned and self._session is not None:
             await self._session.close()
 
@@ -319,17 +335,38 @@ class AiohttpTransport(Transport):
         if self._closed:
             raise InvalidState("the transport is closed")
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                self._base_url,
-                # How many requests run at once is the driver's decision.
-                connector=aiohttp.TCPConnector(limit=0),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                middlewares=(_stay_here,),
-                trust_env=self._trust_env,
-            )
+            # How many requests run at once is the driver's decision.
+            self._session = self._open_session(aiohttp.TCPConnector(limit=0))
         if self._session.closed:
             raise InvalidState("the session that was given is closed")
         return self._session
+
+    def _socket_session(self) -> aiohttp.ClientSession:
+        """
+        Return the session that WebSockets are opened with.
+
+        It has the connections of the other, and a middleware that every request of
+        the other would have to pay for.
+        """
+        session = self._running_session()
+        if not self._owned:
+            return session
+        if self._sockets is None:
+            self._sockets = self._open_session(
+                session.connector, connector_owner=False, middlewares=(_stay_here,)
+            )
+        return self._sockets
+
+    def _open_session(
+        self, connector: aiohttp.BaseConnector | None, **options: Any
+    ) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            self._base_url,
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=self._trust_env,
+            **options,
+        )
 
     def _target(self, request: Request) -> yarl.URL:
         url = request.url
@@ -342,15 +379,18 @@ class AiohttpTransport(Transport):
     ) -> aiohttp.client._RequestContextManager:
         session = self._running_session()
         request = sending.request
-        skipped = () if "Content-Type" in request.headers else ("Content-Type",)
+        data = sending.data()
+        options = self._options
+        # aiohttp would name one wherever a body may be.
+        if request.method not in SAFE_METHODS and "Content-Type" not in request.headers:
+            options = {**options, "skip_auto_headers": ("Content-Type",)}
         return session.request(
             request.method,
             self._target(request),
             headers=sending.headers(),
-            skip_auto_headers=skipped,
-            data=sending.data(),
+            data=data,
             timeout=limits,
-            **self._options,
+            **options,
         )
 
     async def _read(
@@ -420,6 +460,8 @@ class _Sending:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
+        if self._pieces is None:
+            return
         # aiohttp does not ask for an end that the length has told already; while it
         # still reads, it has been cancelled, which closes the body too.
         if inspect.isasyncgen(self._pieces) and not self._pieces.ag_running:
