@@ -532,3 +532,11 @@ def test_unknown_decoder() -> None:
     """A word that names no decoder is refused with those that there are."""
     with pytest.raises(InvalidArgument, match="choose one of auto, json, text, bytes"):
         decode_content(OK, "xml")
+
+
+def test_download_is_found_without_asking() -> None:
+    """Where the id of a task tells its download, nothing is asked."""
+    ref = TaskRef(id="7")
+    asked, found = converse(DIALECT.find_download(ref))
+
+    assert ([], DIALECT.build_download(ref)) == (asked, found)

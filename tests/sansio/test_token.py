@@ -60,6 +60,7 @@ def test_what_is_not_known_is_left_out() -> None:
         app=st.none() | TEXT,
         app_version=st.none() | TEXT,
         run=st.none() | st.integers(0, 10**9),
+        generation=st.none() | st.integers(0, 10**9),
         trace=st.none() | TEXT,
     )
 )
@@ -116,6 +117,8 @@ def test_tokens_of_others(dialect: AimmsDialect, origin: str, expected: str) -> 
         (changed(run="2"), "is damaged"),
         (changed(run=True), "is damaged"),
         (changed(run=1.5), "is damaged"),
+        (changed(generation="1"), "is damaged"),
+        (changed(generation=True), "is damaged"),
     ],
 )
 def test_damaged_tokens(text: Any, expected: str) -> None:

@@ -366,3 +366,33 @@ def test_how_a_service_is_called() -> None:
 
     assert ("solve", "process") == (start.service.name, start.service.executor)
     assert "thread" == simulator.services["solve"].executor
+
+
+def test_quota() -> None:
+    """A realm has as many tasks under way as its quota; others pass it by."""
+    simulator = build(parallel=4)
+    simulator.quotas["small"] = 1
+    small = [
+        simulator.submit(Order(service="solve", realm="small"), 0.0) for _ in "abc"
+    ]
+    other = [simulator.submit(Order(service="solve"), 0.0) for _ in "ab"]
+    first = starts(simulator, 0.0)
+    simulator.delete(small[1])
+    simulator.finished(small[0], DONE, 1.0)
+    second = starts(simulator, 1.0)
+
+    assert ([small[0], *other], [small[2]]) == (first, second)
+
+
+def test_quota_of_deleted_tasks() -> None:
+    """A running task that is deleted makes room, if anybody waits for it."""
+    simulator = build(parallel=4)
+    simulator.quotas[""] = 1
+    tasks = [simulator.submit(Order(service="solve"), 0.0) for _ in "ab"]
+    first = starts(simulator, 0.0)
+    simulator.delete(tasks[0])
+    second = starts(simulator, 1.0)
+    simulator.delete(tasks[1])
+
+    assert ([tasks[0]], [tasks[1]]) == (first, second)
+    assert [] == starts(simulator, 2.0)
