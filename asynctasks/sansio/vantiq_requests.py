@@ -92,9 +92,9 @@ class Batched:
     """One request of a batch; its path is relative to the resources."""
 
     method: str
+    headers: Mapping[str, str] = attrs.field(factory=dict)
     uri: str
     body: Any = None
-    headers: Mapping[str, str] = attrs.field(factory=dict)
 
 
 @attrs.frozen
@@ -169,7 +169,7 @@ class Api:
         name = resource.removeprefix(PREFIX) if isinstance(resource, str) else resource
         if not (isinstance(name, str) and PLAIN_ID.fullmatch(name)):
             name = segment(name, "resource")
-        place = name if name != resource else f"custom/{name}"
+        place = name if resource.startswith(PREFIX) else f"custom/{name}"
         if resource_id is None:
             return f"{self.root}/{place}{suffix}"
         return f"{self.root}/{place}/{quote_id(resource_id)}{suffix}"
