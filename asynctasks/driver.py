@@ -45,6 +45,7 @@ T = TypeVar("T")
 
 OK = 200
 TOO_MANY = 429
+SERVER_FAULT = 500
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -199,15 +200,18 @@ class Driver:
         attempt = 1
         while True:
             outcome: Response | AsyncTasksError
+            begun += await self._enter(Kind.RESULT, request)
+            timeout = self._attempt_timeout(request, self.retry, begun)
             try:
-                download = await self._open_once(request, stack, begun)
-                outcome = attrs.evolve(download.head, attempts=attempt)
+                download = await self._open_once(request, stack, timeout, attempt)
+                outcome = download.head
             except TransportError as exc:
                 outcome = exc
             wait = self._wait(self.retry, request, outcome, attempt, begun)
             if wait is None:
                 if isinstance(outcome, Response):
-                    return attrs.evolve(download, head=outcome)
+                    head = self._delivered(outcome, attempt)
+                    return attrs.evolve(download, head=head)
                 outcome.attempts = attempt
                 raise outcome
             await stack.aclose()
@@ -215,17 +219,14 @@ class Driver:
             attempt += 1
 
     async def _open_once(
-        self, request: Request, stack: AsyncExitStack, begun: float
+        self, request: Request, stack: AsyncExitStack, timeout: float, attempt: int
     ) -> Download:
         """Make one attempt up to the head; the lane is left before the body."""
-        await self.lanes.enter(Kind.RESULT, request)
         outcome: Response | AsyncTasksError | None = None
         now = asyncio.get_running_loop().time()
         try:
             opening = self.lanes.transport.open(
-                self._signed(request),
-                timeout=self._attempt_timeout(request, self.retry, begun),
-                idle=self.limits.idle_timeout,
+                self._signed(request), timeout=timeout, idle=self.limits.idle_timeout
             )
             download = await stack.enter_async_context(opening)
             outcome = download.head
@@ -236,6 +237,8 @@ class Driver:
             self.lanes.leave(
                 Kind.RESULT, outcome, sent_at=now, pause_max=self.retry.retry_after_max
             )
+            if self._talks:
+                self._tell_attempt(request, outcome, attempt, now)
         return attrs.evolve(download, chunks=self._paced(download.chunks, request))
 
     async def _paced(
@@ -390,11 +393,8 @@ class Driver:
         attempt = 1
         while True:
             outcome: Response | AsyncTasksError
-            waiting = loop.time()
             if not self.lanes.try_enter(kind):
-                await self.lanes.enter(kind, request)
-                # Waiting for a place of our own making is not the request's time.
-                begun += loop.time() - waiting
+                begun += await self._enter(kind, request)
             timeout = self._attempt_timeout(request, policy, begun)
             try:
                 outcome = await self._send_once(request, kind, timeout, attempt)
@@ -414,11 +414,21 @@ class Driver:
                 raise outcome
             return self._delivered(outcome, attempt)
 
+    async def _enter(self, kind: Kind, request: Request) -> float:
+        """
+        Take a place in a lane; return the seconds that it was waited for.
+
+        Waiting for a place of our own making is not the request's time.
+        """
+        clock = asyncio.get_running_loop().time
+        waiting = clock()
+        await self.lanes.enter(kind, request)
+        return clock() - waiting
+
     def _delivered(self, response: Response, attempt: int) -> Response:
-        if attempt == 1:
-            return response
-        self.lanes.budget.earn(retried=True)
-        return attrs.evolve(response, attempts=attempt)
+        if response.status < SERVER_FAULT and response.status != TOO_MANY:
+            self.lanes.budget.earn(retried=attempt > 1)
+        return response if attempt == 1 else attrs.evolve(response, attempts=attempt)
 
     def _wait(
         self,
@@ -487,7 +497,7 @@ class Driver:
         """Make one attempt, for which there is a place, and give the place back."""
         outcome: Response | AsyncTasksError | None = None
         now = asyncio.get_running_loop().time()
-        talks = self.hooks or self.logger.isEnabledFor(logging.DEBUG)
+        talks = self._talks
         if talks:
             self.logger.debug("> %s", request.describe())
         try:
@@ -507,6 +517,11 @@ class Driver:
             )
             if talks:
                 self._tell_attempt(request, outcome, attempt, now)
+
+    @property
+    def _talks(self) -> bool:
+        """Whether anybody wants to hear of attempts."""
+        return bool(self.hooks) or self.logger.isEnabledFor(logging.DEBUG)
 
     def _tell_attempt(
         self,

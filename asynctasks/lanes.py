@@ -10,12 +10,18 @@ outage hold for all lanes.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Mapping
 import enum
 import math
 
-from .exceptions import AsyncTasksError, ConnectError, InvalidState, TransportError
+from .exceptions import (
+    AsyncTasksError,
+    ConnectError,
+    InvalidState,
+    RemoteProtocolError,
+    TransportError,
+)
 from .sansio.http import Request, Response
 from .sansio.limits import AdaptiveLimit, Outage, Pause, RetryBudget, TokenBucket
 from .transport import Transport
@@ -57,7 +63,7 @@ class Lane:
     def __init__(self, width: int) -> None:
         self.limit = AdaptiveLimit(width)
         self.running = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: OrderedDict[asyncio.Future[None], None] = OrderedDict()
 
     @property
     def waiting(self) -> int:
@@ -70,14 +76,15 @@ class Lane:
             self.running += 1
             return
         place = asyncio.get_running_loop().create_future()
-        self._waiting.append(place)
+        self._waiting[place] = None
         try:
             await place
         except BaseException:
             if place.done() and not place.cancelled():
                 self.leave()  # it was given to us in the very moment we gave up
             else:
-                self._waiting.remove(place)
+                # It is gone already if a place became free in this very moment.
+                self._waiting.pop(place, None)
             raise
 
     def leave(self) -> None:
@@ -88,7 +95,7 @@ class Lane:
     def admit(self) -> None:
         """Let those in for whom there is room."""
         while self._waiting and self.running < self.limit.limit:
-            place = self._waiting.popleft()
+            place, _ = self._waiting.popitem(last=False)
             if not place.done():
                 self.running += 1
                 place.set_result(None)
@@ -178,14 +185,20 @@ class Lanes:
 
     async def _wait_for_turn(self) -> None:
         """Wait until the service wants requests and the rate allows one."""
+        if not self._restless:
+            return
         loop = asyncio.get_running_loop()
-        while (wait := self.pause.left(loop.time())) > 0:
-            await asyncio.sleep(wait)  # noqa: ASYNC110 - a pause may be prolonged
-        if self._rated:
-            async with self._turn:  # in order
-                while (wait := self._bucket.take(loop.time())) > 0:
+        async with self._turn:  # in order
+            while True:
+                # Both anew each time: a pause may be asked for, or prolonged, while
+                # somebody waits for the rate.
+                paused = self.pause.left(loop.time())
+                wait = paused or self._bucket.take(loop.time())
+                if wait <= 0:
+                    return
+                if not paused:
                     self.rated += wait
-                    await asyncio.sleep(wait)
+                await asyncio.sleep(wait)
 
     def leave(
         self,
@@ -207,12 +220,13 @@ class Lanes:
         lane = self.lanes[kind]
         if isinstance(outcome, Response):
             self._answered(lane, outcome, sent_at, pause_max)
-        elif outcome is None:
-            self.outage.abandoned()
         elif isinstance(outcome, TransportError) and outcome.retryable:
-            self.outage.unreached()
-        else:
+            now = asyncio.get_running_loop().time()
+            self.outage.unreached(sent_at=sent_at, now=now)
+        elif isinstance(outcome, TransportError | RemoteProtocolError):
             self.outage.reached()
+        else:
+            self.outage.abandoned(sent_at=sent_at)
         lane.leave()
 
     def _answered(

@@ -111,8 +111,8 @@ class RetryBudget:
     Retries that a service may be burdened with; a storm of them empties it.
 
     The numbers are those of botocore's standard mode: a retry costs 14 tokens, one
-    after a refusal of too many requests 5; an answer brings back what its last retry
-    cost, or 1.
+    after a refusal of too many requests 5; a success after a retry brings 14 back, one
+    at once 1.
     """
 
     most: float = 500.0
@@ -150,6 +150,7 @@ class Outage:
     def __init__(self, *, after: int = 20) -> None:
         self._after = after
         self._failures = 0
+        self._began = -math.inf
         self._probing = False
 
     @property
@@ -171,11 +172,15 @@ class Outage:
         self._failures = 0
         self._probing = False
 
-    def unreached(self) -> None:
+    def unreached(self, *, sent_at: float, now: float) -> None:
         """Count a failure to get any answer."""
         self._failures += 1
-        self._probing = False
+        if self._failures == self._after:
+            self._began = now
+        else:
+            self.abandoned(sent_at=sent_at)
 
-    def abandoned(self) -> None:
+    def abandoned(self, *, sent_at: float) -> None:
         """Count a request that was cancelled: it says nothing, but probes no more."""
-        self._probing = False
+        if sent_at >= self._began:  # one that was sent before was not the probe
+            self._probing = False

@@ -164,9 +164,9 @@ def test_budget_never_grows_beyond_its_start() -> None:
 def test_outage_lets_one_probe_through() -> None:
     """After failures in a row, one request at a time goes to see."""
     outage = Outage(after=2)
-    outage.unreached()
+    outage.unreached(sent_at=0, now=0)
     before = outage.on
-    outage.unreached()
+    outage.unreached(sent_at=0, now=0)
 
     assert (False, True) == (before, outage.on)
     assert [True, False] == [outage.admit(), outage.admit()]
@@ -175,7 +175,7 @@ def test_outage_lets_one_probe_through() -> None:
 def test_outage_ends_with_the_first_answer() -> None:
     """The probe that is answered opens the way for all."""
     outage = Outage(after=1)
-    outage.unreached()
+    outage.unreached(sent_at=0, now=0)
     outage.admit()
     outage.reached()
 
@@ -185,10 +185,23 @@ def test_outage_ends_with_the_first_answer() -> None:
 def test_failed_or_abandoned_probe_makes_room_for_the_next() -> None:
     """A probe that fails, or is cancelled, is followed by another."""
     outage = Outage(after=1)
-    outage.unreached()
+    outage.unreached(sent_at=0, now=0)
     first = outage.admit()
-    outage.unreached()
+    outage.unreached(sent_at=0, now=0)
     second = outage.admit()
-    outage.abandoned()
+    outage.abandoned(sent_at=0)
 
     assert (True, True, True) == (first, second, outage.admit())
+
+
+def test_stragglers_are_not_the_probe() -> None:
+    """Requests that were sent before the outage fail without making room."""
+    outage = Outage(after=1)
+    outage.unreached(sent_at=0, now=10)
+    probe = outage.admit()
+    outage.unreached(sent_at=1, now=11)
+    outage.abandoned(sent_at=2)
+    others = outage.admit()
+    outage.unreached(sent_at=10, now=12)
+
+    assert (True, False, True) == (probe, others, outage.admit())
