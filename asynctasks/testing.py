@@ -20,7 +20,14 @@ It works under a virtual clock too: hours of waiting pass in milliseconds.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Sequence,
+)
 from contextlib import asynccontextmanager, contextmanager
 import inspect
 import threading
@@ -32,6 +39,7 @@ import attrs
 from .exceptions import AttemptTimeout, InvalidState, ResponseTooLarge
 from .sansio.http import ERROR_BODY, Request, Response
 from .server.app import LocalServer
+from .server.half import Half
 from .server.simulator import Simulator
 from .server.worker import Worker, read_body
 from .server.world import build_halves, build_simulator
@@ -63,10 +71,15 @@ class MemoryTransport(Transport):
         world: a simulator, whose services are run; or a function that answers each
             request, plain or async. It may raise what transports raise.
         api_key: the key that the simulated services want.
+        halves: makes the server's halves of further services, of your own.
     """
 
     def __init__(
-        self, world: Simulator | Handler, *, api_key: str | None = None
+        self,
+        world: Simulator | Handler,
+        *,
+        api_key: str | None = None,
+        halves: Callable[[Simulator], Sequence[Half]] = lambda _: (),
     ) -> None:
         self.requests: list[Request] = []
         """The requests that were sent, as they were sent, bodies read."""
@@ -74,7 +87,8 @@ class MemoryTransport(Transport):
         self._worker: Worker | None = None
         self._closed = False
         if isinstance(world, Simulator):
-            self._worker = Worker(world, *build_halves(world, api_key=api_key))
+            ours = build_halves(world, api_key=api_key)
+            self._worker = Worker(world, *halves(world), *ours)
             self._handler: Handler = self._worker.handle
         else:
             self._handler = world

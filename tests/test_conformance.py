@@ -11,9 +11,10 @@ default; a URL is that of a running ``asynctasks serve``, with the key ``key``.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+import runpy
 from typing import Any, Unpack
 
 import attrs
@@ -37,16 +38,19 @@ from asynctasks.exceptions import (
 from asynctasks.handle import TaskHandle, as_completed
 from asynctasks.oml import OmlClient
 from asynctasks.sansio import codec
-from asynctasks.sansio.auth import api_key
+from asynctasks.sansio.auth import NoAuth, api_key
 from asynctasks.sansio.dialect import TaskRef, TaskState, TaskStatus
 from asynctasks.sansio.http import Flow, Headers, Request, Response
 from asynctasks.sansio.schedule import PollPolicy
 from asynctasks.sansio.subscription import Event
+from asynctasks.sansio.urls import split_base
 from asynctasks.server import services
 from asynctasks.server.app import LocalServer
 from asynctasks.server.faults import Fault
+from asynctasks.server.half import Half
 from asynctasks.server.simulator import Simulator
 from asynctasks.testing import MemoryTransport, build_simulator
+from tests.plain_half import PlainHalf
 from tests.timing import MS
 
 
@@ -77,6 +81,9 @@ class Service:
 
     knows_unknown: bool = True
     """Whether it tells an id that it does not know from trouble of its own."""
+
+    halves: Callable[[Simulator], Sequence[Half]] = lambda _: ()
+    """Makes the server's half of a service that is not packaged."""
 
     @property
     def __name__(self) -> str:
@@ -143,6 +150,15 @@ def insula(url: str, **options: Any) -> TaskClient:
     return OneFile(url, username="user", token=KEY, **options)
 
 
+def plain(url: str, **options: Any) -> TaskClient:
+    path = Path(__file__).parent.parent / "examples" / "add_a_service.py"
+    origin, _ = split_base(url)
+    given = ClientOptions(**options)
+    return TaskClient(
+        runpy.run_path(str(path))["PlainDialect"](), origin, NoAuth(), given
+    )
+
+
 SERVICES = [
     Service("aimms-v1-cloud", cloud("v1"), keyed=True),
     Service("aimms-v2-cloud", cloud("v2"), keyed=True),
@@ -151,6 +167,8 @@ SERVICES = [
     Service("desp", insula, keyed=True, launch="/launch$", ends_as_cancelled=False),
     Service("oml-v1", oml("v1"), keyed=True, objects_only=True, knows_unknown=False),
     Service("oml-v2", oml("v2"), keyed=True, objects_only=True),
+    # The service of the page "How to add a service".
+    Service("plain", plain, keyed=False, halves=lambda world: [PlainHalf(world)]),
 ]
 
 
@@ -201,11 +219,15 @@ async def place(where: str, service: Service) -> AsyncIterator[Place]:
         place = Place(service, where, options, stack)
         if where == "memory":
             place.simulator = build_awaited()
-            memory = MemoryTransport(place.simulator, api_key=KEY)
+            memory = MemoryTransport(
+                place.simulator, api_key=KEY, halves=service.halves
+            )
             options["transport"] = await stack.enter_async_context(memory)
             place.url = "http://127.0.0.1"
         elif where == "local":
-            server = await stack.enter_async_context(LocalServer(api_key=KEY))
+            server = await stack.enter_async_context(
+                LocalServer(api_key=KEY, halves=service.halves)
+            )
             place.url, place.simulator = server.url, server.simulator
         yield place
 

@@ -17,7 +17,7 @@ from aiohttp import ClientSession, ClientTimeout, WSCloseCode, WSMsgType, web
 
 from .aimms_submits import AimmsApp
 from .connection import Connection
-from .half import refuse
+from .half import Half, refuse
 from .live import Item, Streamed
 from .simulator import Simulator
 from .storage import SqliteStorage
@@ -65,6 +65,7 @@ class LocalServer:
         apps: the published AIMMS applications; None accepts any.
         services: register the packaged services (in a new world).
         data: a file that keeps what Vantiq's clients store; None keeps it in memory.
+        halves: makes the server's halves of further services, of your own.
 
     Raises:
         ConfigError: the address can be reached by others, and there is no key.
@@ -82,6 +83,7 @@ class LocalServer:
         apps: Mapping[str, AimmsApp] | None = None,
         services: bool = True,
         data: str | os.PathLike[str] | None = None,
+        halves: Callable[[Simulator], Sequence[Half]] = lambda _: (),
     ) -> None:
         self._guarded = not is_loopback(f"http://{bracketed(host)}")
         if self._guarded and not api_key:
@@ -99,9 +101,10 @@ class LocalServer:
         self._data = data
         self._storage: SqliteStorage | None = None
         self._max_body = max_body
-        self._halves = build_halves(
+        ours = build_halves(
             simulator, api_key=api_key, guard_local=self._guarded, apps=apps
         )
+        self._halves = (*halves(simulator), *ours)
         self._runner: web.AppRunner | None = None
         self._worker: Worker | None = None
         self._session: ClientSession | None = None
