@@ -159,7 +159,8 @@ def test_documented_requests(name: str) -> None:
     )
     if isinstance(built.body, bytes):
         body = documented["body"]
-        text = body["text"] if set(body) == {"text"} else json.dumps(body)
+        raw = isinstance(body, dict) and set(body) == {"text"}
+        text = body["text"] if raw else json.dumps(body)
         assert text == built.body.decode()
 
 
@@ -286,6 +287,13 @@ def test_select_query_leaves_out_what_is_not_given() -> None:
     assert {} == select_query([], None, {}, 0, {})
     assert {} == select_query(None, None, None, -1, None)
     assert {"where": "{}"} == select_query(None, {}, None, None, None)
+
+
+def test_count_query() -> None:
+    """A count asks for one row, and of that only the id."""
+    expected = {"count": "true", "limit": "1", "props": '["_id"]'}
+
+    assert expected == count_query(None)
 
 
 def test_options_win() -> None:
