@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 import inspect
 import logging
@@ -88,18 +89,25 @@ async def call(name: str, function: Callable[..., Any], arguments: Any) -> Any:
     Raises:
         Refused: the arguments are not its, or it raised an exception.
     """
-    named = isinstance(arguments, Mapping)
     try:
-        signature = inspect.signature(function)
-        bound = signature.bind(**arguments) if named else signature.bind(*arguments)
+        bound = bind(function, arguments)
     except TypeError as exc:
         message = f"{name}: {exc}."
         raise Refused(400, "io.asynctasks.procedure.arguments", message) from exc
     try:
-        value = function(*bound.args, **bound.kwargs)
+        value = bound()
         return await value if inspect.isawaitable(value) else value
     except Refused:
         raise
     except Exception as exc:
         message = f"{name} failed: {exc}"
         raise Refused(400, "io.asynctasks.procedure.failed", message, [name]) from exc
+
+
+def bind(function: Callable[..., Any], arguments: Any) -> Callable[[], Any]:
+    """Return a function together with its arguments."""
+    args = [] if isinstance(arguments, Mapping) else arguments
+    named = arguments if isinstance(arguments, Mapping) else {}
+    with suppress(ValueError):  # some builtins do not say what they take
+        inspect.signature(function).bind(*args, **named)
+    return partial(function, *args, **named)

@@ -67,9 +67,9 @@ def test_operations() -> None:
     do(site, "update", resourceId="a", object={"k": 3})
     patch = [{"op": "replace", "path": "k", "value": 4}]
     do(site, "patch", resourceId="b", object=patch)
-    rows = do(
-        site, "select", parameters={"sort": {"k": -1}, "props": ["k"], "count": True}
-    )
+    query = {"sort": {"k": -1}, "props": ["k"], "count": True}
+    rows = do(site, "select", parameters=query)
+    bare = do(site, "select", parameters={"props": ["id"]})
     one = do(site, "select", resourceId="a")
     published = do(site, "publish", resourceName="topics", resourceId="/t", object=1)
     gone = [

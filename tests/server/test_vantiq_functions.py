@@ -58,10 +58,11 @@ async def test_call() -> None:
     async def divide(a: int, b: int = 2) -> float:
         return a / b
 
-    assert [3.0, 2.0, 6.0] == [
+    assert [3.0, 2.0, 6.0, range(3)] == [
         await call("divide", divide, {"a": 6}),
         await call("divide", divide, [6, 3]),
         await call("six", lambda: 6.0, {}),
+        await call("range", range, [3]),
     ]
 
 
