@@ -434,6 +434,27 @@ async def test_failed_job_and_its_relaunch(
     assert 1 == len(await found.result())
 
 
+async def test_many_jobs_are_watched_through_the_list(
+    client: DespClient, transport: MemoryTransport, simulator: Simulator
+) -> None:
+    """What waits for many jobs reads the list, and no log but that of a failure."""
+
+    @simulator.service("Brief")
+    async def brief(inputs: Any) -> str:
+        await asyncio.sleep(20)
+        if inputs["n"] == "7":
+            raise RuntimeError("the seventh")
+        return "done"
+
+    tasks = [await client.submit("Brief", {"n": n}) for n in range(20)]
+    ends = await asyncio.gather(*[task.wait() for task in tasks])
+    failed = [status for status in ends if status.state is TaskState.FAILED]
+
+    assert ["the seventh"] == [status.message for status in failed]
+    assert 1 == len(posts(transport, "/logs"))
+    assert posts(transport, "/jobs")
+
+
 async def test_logs_and_terminate(client: DespClient, simulator: Simulator) -> None:
     """A running job has a log, and ends as completed when it is told to."""
 

@@ -8,7 +8,7 @@ ancestors (F-TEP, Food Security TEP). Where builds differ, all forms are underst
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -41,6 +41,7 @@ from .dialect import (
     Prepared,
     Query,
     Reconcile,
+    Survey,
     TaskRef,
     TaskState,
     TaskStatus,
@@ -343,6 +344,35 @@ class DespDialect(Dialect):
             )
             for row in rows
         ]
+
+    # --- many jobs at once ---------------------------------------------------
+
+    def build_survey(self, refs: Sequence[TaskRef]) -> Query:
+        """Say which part of the list shows these: its end, newest first."""
+        where = {"projection": "shortJob"}
+        return attrs.evolve(super().build_survey(refs), where=where, sort="id,desc")
+
+    def survey(self, refs: Sequence[TaskRef], rows: int) -> Flow[Survey]:
+        """
+        Look at several jobs through the list.
+
+        What a row cannot tell is left to a look at the job: how the sub-jobs of a
+        parent are, why a job failed, and whether it is the end before a relaunch.
+        """
+        survey = yield from super().survey(refs, rows)
+        relaunched = {ref.id for ref in refs if ref.generation is not None}
+        found = {
+            key: status
+            for key, status in survey.found.items()
+            if key[0] not in relaunched
+            and status.state is not TaskState.FAILED
+            and not status.raw.get("parent")
+        }
+        return attrs.evolve(survey, found=found)
+
+    def parse_row(self, row: Mapping[str, Any]) -> tuple[TaskRef, TaskStatus]:
+        """Read a row of the list of jobs."""
+        return TaskRef(id=id_text(row)), parse_job(row, Response(200))
 
     # --- results -------------------------------------------------------------
 

@@ -399,6 +399,24 @@ def test_parent_whose_parts_cannot_be_listed() -> None:
         )
 
 
+def test_survey() -> None:
+    """Of a list that counts which says all there is to say of a job."""
+    words = {1: "RUNNING", 2: "COMPLETED", 3: "ERROR", 4: "CREATED", 5: "COMPLETED"}
+    rows = [
+        {"id": number, "status": word, "parent": number == 4}
+        for number, word in words.items()
+    ]
+    page = answer({"_embedded": {"jobs": rows}})
+    refs = [TaskRef(id=str(n), generation=1 if n == 5 else None) for n in words]
+    [request], survey = converse(DESP.survey(refs, 100), page)
+    assert isinstance(request, Request)
+
+    assert {("1", None), ("2", None)} == set(survey.found)
+    assert TaskState.SUCCEEDED is survey.found["2", None].state
+    assert ("GET /jobs", 5) == (paths([request])[0], survey.rows)
+    assert {("projection", "shortJob"), ("sort", "id,desc")} <= set(said(request)[2])
+
+
 # --- results -----------------------------------------------------------------
 
 
