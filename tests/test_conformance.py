@@ -22,7 +22,9 @@ import pytest
 
 from asynctasks.aimms import AimmsClient
 from asynctasks.client import ClientOptions, TaskClient
+from asynctasks.desk import Desk
 from asynctasks.desp import DespClient, DespSubmit
+from asynctasks.driver import Driver
 from asynctasks.exceptions import (
     AuthenticationFailed,
     InvalidArgument,
@@ -39,8 +41,9 @@ from asynctasks.handle import TaskHandle, as_completed
 from asynctasks.oml import OmlClient
 from asynctasks.sansio import codec
 from asynctasks.sansio.auth import NoAuth, api_key
-from asynctasks.sansio.dialect import TaskRef, TaskState, TaskStatus
-from asynctasks.sansio.http import Flow, Headers, Request, Response
+from asynctasks.sansio.desp import DespDialect
+from asynctasks.sansio.dialect import Dialect, TaskRef, TaskState, TaskStatus
+from asynctasks.sansio.http import Flow, Headers, Response
 from asynctasks.sansio.schedule import PollPolicy
 from asynctasks.sansio.subscription import Event
 from asynctasks.sansio.urls import split_base
@@ -117,37 +120,37 @@ def oml(version: str) -> Callable[..., TaskClient]:
     return connect
 
 
-class OneFile(DespClient):
-    """Wraps inputs into one of text, and takes the job's one file for its result."""
+@attrs.frozen(kw_only=True)
+class OneFile(DespDialect):
+    """Takes the content of a job's one file for its result."""
+
+    def result(self, ref: TaskRef, status: TaskStatus) -> Flow[Response]:
+        """Fetch the file, and take an echo out of its wrapping."""
+        files = yield from self.output_files(ref)
+        if not files:
+            return Response(200)  # of a job that was terminated
+        content = yield self.build_file_download(files[0].id)
+        body = content.json().get("json", content.text()).encode()
+        return Response(200, Headers({"Content-Type": "application/json"}), body)
+
+
+class Insula(DespClient):
+    """Wraps JSON into an input of text where it is echoed."""
+
+    def _build_desk(self, driver: Driver, dialect: Dialect) -> Desk:
+        return super()._build_desk(driver, OneFile(**attrs.asdict(dialect)))
 
     async def submit(
         self, service: str, inputs: Any = None, **options: Unpack[DespSubmit]
     ) -> TaskHandle:
-        """Submit JSON within the text of an input, where it is echoed."""
+        """Submit JSON, which comes back as it went."""
         if service == "echo":
             inputs = {"json": codec.dumps(inputs).decode()}
         return await super().submit(service, inputs, **options)
 
-    async def fetch(self, ref: TaskRef, status: TaskStatus) -> Response:
-        """Fetch the file, and take an echo out of its wrapping."""
-        listed = await super().fetch(ref, status)
-        rows = listed.json()
-        if not rows:
-            return Response(200)  # of a job that was terminated
-        path = f"/secure/api/v2.0/platformFiles/{rows[0]['id']}/dl"
-        content = await self.drive(ask(path))
-        found = content.json()
-        body = found.get("json", content.text()).encode()
-        return Response(200, Headers({"Content-Type": "application/json"}), body)
-
-
-def ask(path: str) -> Flow[Response]:
-    response = yield Request("GET", path)
-    return response
-
 
 def insula(url: str, **options: Any) -> TaskClient:
-    return OneFile(url, username="user", token=KEY, **options)
+    return Insula(url, username="user", token=KEY, **options)
 
 
 def plain(url: str, **options: Any) -> TaskClient:
