@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from .exceptions import UnexpectedContent as UnexpectedContent
     from .exceptions import UnsupportedOperation as UnsupportedOperation
     from .exceptions import UntrustedUrl as UntrustedUrl
+    from .exceptions import VantiqException as VantiqException
     from .handle import RecurringTask as RecurringTask
     from .handle import TaskHandle as TaskHandle
     from .handle import as_completed as as_completed
@@ -92,6 +93,24 @@ if TYPE_CHECKING:
     from .subscriber import StatusSubscription as StatusSubscription
     from .transport import AiohttpTransport as AiohttpTransport
     from .transport import Transport as Transport
+    from .vantiq import Batched as Batched
+    from .vantiq import Currency as Currency
+    from .vantiq import EventStream as EventStream
+    from .vantiq import GeoJSON as GeoJSON
+    from .vantiq import ResourceReference as ResourceReference
+    from .vantiq import Vantiq as Vantiq
+    from .vantiq import VantiqError as VantiqError
+    from .vantiq import VantiqEvent as VantiqEvent
+    from .vantiq import VantiqOptions as VantiqOptions
+    from .vantiq import VantiqResource as VantiqResource
+    from .vantiq import VantiqResources as VantiqResources
+    from .vantiq import VantiqResponse as VantiqResponse
+    from .vantiq import VantiqType as VantiqType
+    from .vantiq import async_from_sync as async_from_sync
+    from .vantiq import execute_procedure as execute_procedure
+    from .vantiq import from_vantiq as from_vantiq
+    from .vantiq import to_vantiq as to_vantiq
+    from .vantiq import vantiq_json_default as vantiq_json_default
 
 _MODULES = {
     ".aimms": ("AimmsClient", "read_api_key"),
@@ -137,6 +156,7 @@ _MODULES = {
         "UnexpectedContent",
         "UnsupportedOperation",
         "UntrustedUrl",
+        "VantiqException",
     ),
     ".handle": ("RecurringTask", "TaskHandle", "as_completed"),
     ".oml": ("OmlClient",),
@@ -165,6 +185,26 @@ _MODULES = {
     ".server.app": ("LocalServer",),
     ".subscriber": ("StatusSubscription",),
     ".transport": ("AiohttpTransport", "Transport"),
+    ".vantiq": (
+        "Batched",
+        "Currency",
+        "EventStream",
+        "GeoJSON",
+        "ResourceReference",
+        "Vantiq",
+        "VantiqError",
+        "VantiqEvent",
+        "VantiqOptions",
+        "VantiqResource",
+        "VantiqResources",
+        "VantiqResponse",
+        "VantiqType",
+        "async_from_sync",
+        "execute_procedure",
+        "from_vantiq",
+        "to_vantiq",
+        "vantiq_json_default",
+    ),
 }
 
 _EXPORTS = {name: module for module, names in _MODULES.items() for name in names}
@@ -176,6 +216,7 @@ __all__ = [
     "AttemptTimeout",
     "Auth",
     "AuthenticationFailed",
+    "Batched",
     "Capabilities",
     "ClientOptions",
     "ConfigError",
@@ -183,12 +224,15 @@ __all__ = [
     "ConnectError",
     "ConnectionLost",
     "CostEstimate",
+    "Currency",
     "DespClient",
     "DespResources",
     "DespSubmit",
     "Dialect",
     "Event",
     "EventKind",
+    "EventStream",
+    "GeoJSON",
     "InvalidArgument",
     "InvalidState",
     "JournalCorrupt",
@@ -213,6 +257,7 @@ __all__ = [
     "RecurringTask",
     "RemoteProtocolError",
     "RequestRejected",
+    "ResourceReference",
     "ResponseDecodeError",
     "ResponseError",
     "ResponseTooLarge",
@@ -240,13 +285,27 @@ __all__ = [
     "UnexpectedContent",
     "UnsupportedOperation",
     "UntrustedUrl",
+    "Vantiq",
+    "VantiqError",
+    "VantiqEvent",
+    "VantiqException",
+    "VantiqOptions",
+    "VantiqResource",
+    "VantiqResources",
+    "VantiqResponse",
+    "VantiqType",
     "api_key",
     "as_completed",
+    "async_from_sync",
     "basic",
     "bearer",
     "configure_logging",
     "decode_content",
+    "execute_procedure",
+    "from_vantiq",
     "read_api_key",
+    "to_vantiq",
+    "vantiq_json_default",
 ]
 
 
