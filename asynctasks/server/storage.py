@@ -51,10 +51,13 @@ class SqliteStorage:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = os.fspath(path)
-        # One call at a time comes, but from any thread.
-        self._connection = sqlite3.connect(
-            self._path, timeout=0.0, isolation_level=None, check_same_thread=False
-        )
+        try:
+            # One call at a time comes, but from any thread.
+            self._connection = sqlite3.connect(
+                self._path, timeout=0.0, isolation_level=None, check_same_thread=False
+            )
+        except sqlite3.Error as exc:
+            raise ConfigError(f"file {self._path}", str(exc)) from exc
         try:
             self._open()
         except sqlite3.Error as exc:
@@ -96,10 +99,10 @@ class SqliteStorage:
                 else:
                     values = (item.realm, item.key, item.value)
                     self._connection.execute(WRITE, values)
+            self._connection.execute("COMMIT")
         except BaseException:
             self._connection.execute("ROLLBACK")
             raise
-        self._connection.execute("COMMIT")
 
     def close(self) -> None:
         """Let others use the file; may be called twice."""

@@ -28,7 +28,7 @@ TYPE = {
 
 def make_world(**options: Any) -> VantiqWorld:
     """Make a world whose ids and tokens are counted."""
-    ids, tokens = count(1), count(1)
+    ids, tokens = count(0x10000), count(1)
     world = VantiqWorld(
         users={"SomeUser": "trulySecret", "other": "secret"},
         tokens={"1234accessToken": "someuser"},
