@@ -332,8 +332,10 @@ class VantiqSubscriber:
             self._inboxes[request_id].put(what.value, frame)
 
     def _refused(self, frame: Frame) -> VantiqException:
-        first = read_errors(frame.get("body"), frame["status"])[0]
-        facts = [frame["status"], first.code, first.message]
+        status = frame["status"]
+        errors = read_errors(frame.get("body"), status)
+        first = errors[0] if errors else VantiqError(str(status), "refused")
+        facts = [status, first.code, first.message]
         self._logger.error("Connect call failed: %s :: %s:%s", *facts)
         message = "Connect call failed: {0} :: {1}:{2}"
         return VantiqException("io.vantiq.python.connect.failed", message, facts)
