@@ -54,15 +54,18 @@ class Watch:
         "_waiters",
         "alone",
         "due",
+        "earliest",
         "error",
         "failure",
         "holders",
+        "hurried",
         "looker",
         "looks",
         "missing",
         "ref",
         "since",
         "status",
+        "submitted",
         "version",
         "wait",
     )
@@ -70,8 +73,11 @@ class Watch:
     def __init__(self, ref: TaskRef, looker: Looker, since: float | None) -> None:
         self.ref = ref
         self.looker = looker
-        self.since = since
+        self.submitted = since
         """When it was submitted, on the loop's clock; None where we cannot know."""
+
+        self.since = since
+        """The same, or what the service's reports of it come to."""
 
         self.status: TaskStatus | None = None
         self.error: BaseException | None = None
@@ -85,8 +91,14 @@ class Watch:
         self.alone = False
         """Whether the list of the service lacks it, so that it is looked at alone."""
 
+        self.hurried = False
+        """Whether something happened to it since its last look began."""
+
         self.wait = 0.0
         self.due = 0.0
+        self.earliest = 0.0
+        """Before this it must not be looked at: the service asked for it."""
+
         # Most of very many tasks have neither: no list is made for them.
         self._listeners: list[Listener] | None = None
         self._waiters: list[asyncio.Future[None]] | None = None

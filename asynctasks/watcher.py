@@ -10,9 +10,10 @@ concerns its own task only; a merged one that fails falls back to single ones.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Coroutine, Iterable, Mapping
+from collections import OrderedDict
+from collections.abc import Coroutine, Iterable
 import logging
+import math
 import random
 from typing import Any
 
@@ -25,7 +26,7 @@ from .exceptions import (
     RateLimited,
     TaskLost,
 )
-from .sansio.dialect import TaskRef, TaskState, TaskStatus
+from .sansio.dialect import Survey, TaskRef, TaskState, TaskStatus
 from .sansio.history import DurationHistory, LearnedPolicy
 from .sansio.schedule import PollPolicy, Schedule
 from .watch import Looker, Watch
@@ -42,6 +43,9 @@ One 404 can come from a restart or from a replica that lags behind.
 
 LOOKS_AT_ONCE = 32
 """Looks at the same time; the others that are due wait in order."""
+
+LISTS_AT_ONCE = 16
+"""Lists that are read at the same time, each for another looker."""
 
 MERGE_FROM = 4
 """Due looks that are worth a list request."""
@@ -71,23 +75,37 @@ a virtual clock the rest of the time would never pass.
 SERVICES = 1000
 """Services whose durations are remembered; beyond, the oldest is forgotten."""
 
+WORDS = 1000
+"""Unknown words that are warned of at most."""
+
 MERGE_AGAIN = 30.0
 """Seconds after which list requests are tried again where they did not pay."""
 
 
-Key = tuple[Looker, str, int | None, int | None]
-"""What identifies a task among all that are watched."""
+Key = tuple[str, int | None, int | None]
+"""What identifies a task among all of one looker: id, run and generation."""
 
 
-@attrs.define
-class Merging:
-    """Whether list requests pay for the tasks of one looker."""
+@attrs.define(eq=False)
+class Group:
+    """The tasks that are watched through one looker."""
+
+    looker: Looker
+    lists: bool
+    """Whether looks may be merged into list requests."""
+
+    watches: dict[Key, Watch] = attrs.field(factory=dict)
+    due: dict[Watch, None] = attrs.field(factory=dict)
+    """What a list could tell, in the order in which it fell due."""
 
     busy: bool = False
     """Whether a list is being read; what is due meanwhile waits for the next."""
 
+    least: float = MERGE_FROM
+    """How many looks make a list worth while here, as far as we know."""
+
     again: float = 0.0
-    """When to try again, on the loop's clock."""
+    """When to forget that, on the loop's clock."""
 
 
 @attrs.define(kw_only=True)
@@ -152,13 +170,12 @@ class Watcher:
         self._merge = merge
         self._logger = logger
         self._dice = dice or random.Random()  # noqa: S311 - jitter, not secrecy
-        self._watches: dict[Key, Watch] = {}
+        self._groups: dict[Looker, Group] = {}
         self._schedule: Schedule[Watch] = Schedule()
-        self._due: dict[
-            Watch, float
-        ] = {}  # ordered: due, not looked at yet; since when
+        self._due: OrderedDict[Watch, None] = OrderedDict()  # to be looked at alone
+        self._ready: OrderedDict[Group, None] = OrderedDict()  # may read their list
         self._looking: set[asyncio.Task[None]] = set()
-        self._merging: defaultdict[Looker, Merging] = defaultdict(Merging)
+        self._lists = 0
         self._histories: dict[object, DurationHistory] = {}
         self._task: asyncio.Task[None] | None = None
         self._alarm: asyncio.Future[None] | None = None
@@ -166,17 +183,18 @@ class Watcher:
         self._words: set[str] = set()
 
     def __len__(self) -> int:
-        return len(self._watches)
+        return sum(len(group.watches) for group in self._groups.values())
 
     @property
     def backlog(self) -> int:
         """Looks that are due and have not begun."""
-        return len(self._due)
+        return len(self._due) + sum(len(group.due) for group in self._groups.values())
 
     def states(self) -> Iterable[TaskState | None]:
         """Return the states of all open tasks, as last seen."""
-        for watch in self._watches.values():
-            yield watch.status.state if watch.status is not None else None
+        for group in self._groups.values():
+            for watch in group.watches.values():
+                yield watch.status.state if watch.status is not None else None
 
     def hold(
         self,
@@ -201,22 +219,28 @@ class Watcher:
         """
         if self._crashes > 1:
             raise InvalidState("the watcher crashed twice; make a new client")
-        key = _key(ref, looker)
-        watch = self._watches.get(key)
+        watch = self.find(ref, looker)
         if watch is None:
+            watch = self._add(ref, looker, since)
             now = asyncio.get_running_loop().time()
-            watch = self._watches[key] = Watch(ref, looker, since)
-            # The list does not tell the generations of a relaunched task apart.
-            watch.alone = ref.generation is not None
             if first is not None and not first.done:
                 watch.wait = self._next_wait(watch, now)
-            watch.due = now + watch.wait
-            self._schedule.add(watch, watch.due)
+            self._appoint(watch, now + watch.wait)
         if first is not None:
             watch.offer(first)
         watch.holders += 1
         if not watch.over:
             self._ensure_running()
+        return watch
+
+    def _add(self, ref: TaskRef, looker: Looker, since: float | None) -> Watch:
+        group = self._groups.get(looker)
+        if group is None:
+            group = Group(looker, lists=self._merge and looker.merges)
+            self._groups[looker] = group
+        watch = group.watches[_key(ref)] = Watch(ref, looker, since)
+        # The list does not tell the generations of a relaunched task apart.
+        watch.alone = ref.generation is not None
         return watch
 
     def release(self, watch: Watch) -> None:
@@ -227,14 +251,24 @@ class Watcher:
 
     def find(self, ref: TaskRef, looker: Looker) -> Watch | None:
         """Return the watch of a task, if it is watched."""
-        return self._watches.get(_key(ref, looker))
+        group = self._groups.get(looker)
+        return None if group is None else group.watches.get(_key(ref))
 
     def hurry(self, watch: Watch) -> None:
         """Look at a task now, because something happened to it."""
+        watch.hurried = True  # a look that is under way may have come too early
         if watch in self._schedule:
-            watch.due = asyncio.get_running_loop().time()
-            self._schedule.add(watch, watch.due)
+            now = asyncio.get_running_loop().time()
+            self._appoint(watch, max(now, watch.earliest))
             self._ring()
+
+    def tell(self, ref: TaskRef, looker: Looker, status: TaskStatus) -> None:
+        """Take in what somebody else saw of a task, if it is watched."""
+        watch = self.find(ref, looker)
+        if watch is not None:
+            self._after_success(watch, status)
+            if watch.over:
+                self._forget(watch)
 
     async def aclose(self, error: BaseException) -> None:
         """Stop; everybody who still waits gets *error*, at once."""
@@ -246,12 +280,6 @@ class Watcher:
 
     # --- the loop ------------------------------------------------------------
 
-    def tell(self, ref: TaskRef, looker: Looker, status: TaskStatus) -> None:
-        """Take in what somebody else saw of a task, if it is watched."""
-        watch = self.find(ref, looker)
-        if watch is not None:
-            self._after_success(watch, status)
-
     def _ensure_running(self) -> None:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="asynctasks-watcher")
@@ -260,13 +288,12 @@ class Watcher:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        while self._watches:
+        while self._groups:
             now = loop.time()
-            due = self._schedule.pop_due(now + COARSE)
-            self._due.update(dict.fromkeys(due, now))
-            if self._due:
-                self._begin(now)
-            if self._watches:
+            for watch in self._schedule.pop_due(now + COARSE):
+                self._fall_due(watch)
+            self._begin(now)
+            if self._groups:
                 await self._nap(loop)
 
     async def _nap(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -293,7 +320,7 @@ class Watcher:
             self._fail_all(InvalidState("the watcher was cancelled; your tasks go on"))
             return
         crash = task.exception()
-        if crash is None or not self._watches:  # several can fall in one crash
+        if crash is None or not self._groups:  # several can fall in one crash
             return
         self._crashes += 1
         self._logger.error("the watcher crashed", exc_info=crash)
@@ -302,67 +329,93 @@ class Watcher:
         self._fail_all(error)
 
     def _fail_all(self, error: BaseException) -> None:
-        for watch in list(self._watches.values()):
-            self._forget(watch)
-            watch.fail(error)
+        for group in list(self._groups.values()):
+            for watch in list(group.watches.values()):
+                self._forget(watch)
+                watch.fail(error)
 
     def _forget(self, watch: Watch) -> None:
         if not self._is_watched(watch):
             return
-        del self._watches[_key(watch.ref, watch.looker)]
+        group = self._groups[watch.looker]
+        del group.watches[_key(watch.ref)]
+        self._drop(watch, group)
+        if not group.watches:
+            del self._groups[watch.looker]
+            self._ready.pop(group, None)
+        if not self._groups:
+            self._ring()  # so that the loop can end
+
+    def _drop(self, watch: Watch, group: Group) -> None:
+        """Take a task off every list of what is to come."""
         self._schedule.remove(watch)
         self._due.pop(watch, None)
-        if not self._watches:
-            self._ring()  # so that the loop can end
+        group.due.pop(watch, None)
+
+    def _appoint(self, watch: Watch, due: float) -> None:
+        watch.due = due
+        self._schedule.add(watch, due)
 
     # --- what is due ---------------------------------------------------------
 
+    def _fall_due(self, watch: Watch) -> None:
+        group = self._groups[watch.looker]
+        if group.lists and not watch.alone:
+            group.due[watch] = None
+            if not group.busy:
+                self._ready[group] = None
+        else:
+            self._due[watch] = None
+
     def _begin(self, now: float) -> None:
         """Begin the looks that are due, as many as there is room for."""
-        for watch in [watch for watch in self._due if watch.over]:
-            self._forget(watch)  # told so from elsewhere
-        if self._merge:
-            self._begin_surveys(now)
-        for watch in list(self._due):
-            if len(self._looking) >= LOOKS_AT_ONCE:
-                break
-            if watch.alone or not self._merging[watch.looker].busy:
+        while self._ready and self._lists < LISTS_AT_ONCE:
+            group, _ = self._ready.popitem(last=False)
+            self._gather(group, now)
+        while self._due and len(self._looking) < LOOKS_AT_ONCE:
+            watch, _ = self._due.popitem(last=False)
+            if watch.over:  # told so from elsewhere
+                self._forget(watch)
+            else:
                 self._take(watch, now)
                 self._start(self._look(watch))
 
-    def _begin_surveys(self, now: float) -> None:
-        """Merge looks that are due, and those that soon will be, by looker."""
-        first: dict[Looker, Watch] = {}
-        for watch in self._due:
-            if watch.looker.merges and not watch.alone:
-                first.setdefault(watch.looker, watch)
-        for looker, earliest in first.items():
-            merging = self._merging[looker]
-            if merging.busy or now < merging.again:
-                continue
-            self._join(looker, now, now + EARLY * earliest.wait)
-            due = [w for w in self._due if w.looker is looker and not w.alone]
-            if len(due) >= MERGE_FROM:
-                merging.busy = True
-                for watch in due:
-                    self._take(watch, now)
-                self._start(self._survey(looker, merging, due))
+    def _gather(self, group: Group, now: float) -> None:
+        """Merge what is due, and what soon will be, if that pays."""
+        due = list(group.due)
+        group.due.clear()
+        if now >= group.again:
+            group.least = MERGE_FROM
+        soon: list[Watch] = []
+        if len(group.watches) >= group.least:
+            soon = self._soon(group, now, now + EARLY * due[0].wait)
+        if len(due) + len(soon) < group.least:
+            self._due.update(dict.fromkeys(due))
+            return
+        for watch in due + soon:
+            self._schedule.remove(watch)
+            self._take(watch, now)
+        group.busy = True
+        self._lists += 1
+        self._start(self._survey(group, due + soon))
 
-    def _join(self, looker: Looker, now: float, horizon: float) -> None:
-        """Let looks join that will be due soon, if that makes enough for a list."""
-        soon = self._schedule.pop_due(horizon)
-        joining = [w for w in soon if w.looker is looker and not w.alone and not w.over]
-        due = sum(w.looker is looker and not w.alone for w in self._due)
-        if due + len(joining) < MERGE_FROM:
-            joining = []
-        self._due.update(dict.fromkeys(joining, now))
-        for watch in soon:
-            if watch not in self._due:
-                self._schedule.add(watch, watch.due)
+    def _soon(self, group: Group, now: float, horizon: float) -> list[Watch]:
+        """Return what will be due by then and may as well be looked at now."""
+        return [
+            watch
+            for watch in group.watches.values()
+            if watch.due <= horizon
+            and watch in self._schedule
+            and not watch.alone
+            and not watch.over
+            and watch.earliest <= now
+        ]
 
     def _take(self, watch: Watch, now: float) -> None:
+        watch.looks += 1
+        watch.hurried = False
         self.stats.begun += 1
-        self.stats.late += now - self._due.pop(watch)
+        self.stats.late += max(0.0, now - watch.due)
 
     def _start(self, looking: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(looking, name="asynctasks-look")
@@ -377,9 +430,11 @@ class Watcher:
             self._forget(watch)
             return
         now = asyncio.get_running_loop().time()
-        watch.wait = max(least, self._next_wait(watch, now))
-        watch.due = now + watch.wait
-        self._schedule.add(watch, watch.due)
+        wait = 0.0 if watch.hurried else self._next_wait(watch, now)
+        watch.wait = max(least, wait)
+        watch.earliest = now + least
+        self._drop(watch, self._groups[watch.looker])
+        self._appoint(watch, now + watch.wait)
 
     def _is_watched(self, watch: Watch) -> bool:
         return self.find(watch.ref, watch.looker) is watch
@@ -409,7 +464,6 @@ class Watcher:
         self._plan(watch, least)
 
     def _after_success(self, watch: Watch, status: TaskStatus) -> None:
-        watch.looks += 1
         watch.missing = 0
         watch.failure = None
         if watch.since is None:
@@ -424,7 +478,7 @@ class Watcher:
             self._learn_from(watch, status)
 
     def _warn_once(self, watch: Watch, word: str) -> None:
-        if word not in self._words:
+        if word not in self._words and len(self._words) < WORDS:
             self._words.add(word)
             self._logger.warning(
                 "task %s is in a state this version does not know: %r; waiting on",
@@ -437,11 +491,10 @@ class Watcher:
         self.stats.finished += 1
         failed = status.state in {TaskState.FAILED, TaskState.CANCELLED}
         self.stats.succeeded += not failed
-        if self._learn is None or watch.since is None:
+        now = asyncio.get_running_loop().time()
+        duration = _duration(watch, status, now)
+        if self._learn is None or duration is None:
             return
-        duration = asyncio.get_running_loop().time() - watch.since
-        if status.queue_time is not None and status.run_time is not None:
-            duration = status.queue_time + status.run_time
         service = _service(watch)
         if service not in self._histories:
             if len(self._histories) >= SERVICES:
@@ -451,7 +504,6 @@ class Watcher:
 
     def _after_failure(self, watch: Watch, exc: AsyncTasksError) -> float:
         """Return the seconds that the failure asks for; or give the task up."""
-        watch.looks += 1
         watch.failure = exc
         self.stats.failures += 1
         self._logger.info("a look at task %s failed: %s", watch.ref.id, exc)
@@ -469,57 +521,93 @@ class Watcher:
 
     # --- one list ------------------------------------------------------------
 
-    async def _survey(
-        self, looker: Looker, merging: Merging, watches: list[Watch]
-    ) -> None:
+    async def _survey(self, group: Group, watches: list[Watch]) -> None:
         """Look at several tasks through the list; at those it lacks, one by one."""
         refs = [watch.ref for watch in watches]
-        found: Mapping[tuple[str, int | None], TaskStatus] = {}
+        survey: Survey | None = None
+        asked = 0.0
         try:
-            survey = await looker.survey(refs, ROWS_PER_LOOK * len(refs))
+            survey = await group.looker.survey(refs, ROWS_PER_LOOK * len(refs))
         except AsyncTasksError as exc:
-            self.stats.failures += 1
+            asked = (exc.retry_after or 0.0) if isinstance(exc, RateLimited) else 0.0
             self._logger.info("a list of tasks could not be read: %s", exc)
         except Exception:
             self._logger.exception("a list of tasks could not be read")
-        else:
-            found = survey.found
-            self.stats.surveys += 1
-            self.stats.rows += survey.rows
         finally:
-            merging.busy = False
-        for (task_id, run), status in found.items():
+            group.busy = False
+            self._lists -= 1
+        if survey is None:
+            self.stats.failures += 1
+            self._leave_lists(group, math.inf)
+            self._look_alone(watches, whole=False, asked=asked)
+        else:
+            self._after_survey(group, watches, survey)
+        if group.due:
+            self._ready[group] = None
+        self._ring()
+
+    def _after_survey(self, group: Group, watches: list[Watch], survey: Survey) -> None:
+        for (task_id, run), status in survey.found.items():
             # Rows of tasks that are not due yet come for nothing.
-            watch = self._watches.get((looker, task_id, run, None))
+            watch = group.watches.get((task_id, run, None))
             if watch is not None:
                 self._after_success(watch, status)
                 self._plan(watch, 0.0)
-        self._after_survey(merging, watches, found)
-
-    def _after_survey(
-        self,
-        merging: Merging,
-        watches: list[Watch],
-        found: Mapping[tuple[str, int | None], TaskStatus],
-    ) -> None:
-        """Look one by one at what the list lacked: that is no proof of a loss."""
-        now = asyncio.get_running_loop().time()
-        lacking = [w for w in watches if (w.ref.id, w.ref.run) not in found]
+        lacking = [w for w in watches if (w.ref.id, w.ref.run) not in survey.found]
+        self.stats.surveys += 1
+        self.stats.rows += survey.rows
         self.stats.surveyed += len(watches) - len(lacking)
         if len(lacking) * 2 > len(watches):
-            merging.again = now + MERGE_AGAIN  # it does not pay here
-        for watch in lacking:
-            if self._is_watched(watch) and not watch.over:
-                watch.alone = bool(found)
-                self._due[watch] = now
-        self._ring()
+            self._leave_lists(group, math.inf)
+        elif survey.rows > ROWS_PER_LOOK * len(watches):
+            self._leave_lists(group, survey.rows / ROWS_PER_LOOK)
+        self._look_alone(lacking, whole=survey.whole, asked=0.0)
+
+    def _leave_lists(self, group: Group, least: float) -> None:
+        """Read no list for a while, unless for so many looks: it does not pay."""
+        group.least = least
+        group.again = asyncio.get_running_loop().time() + MERGE_AGAIN
+
+    def _look_alone(self, watches: list[Watch], *, whole: bool, asked: float) -> None:
+        """
+        Look one by one at what a list lacked: that is no proof of a loss.
+
+        Args:
+            watches: the tasks.
+            whole: whether the list was read to its end, so that it will lack them
+                again.
+            asked: seconds that the service wants us to wait.
+        """
+        now = asyncio.get_running_loop().time()
+        for watch in watches:
+            if not self._is_watched(watch) or watch.over:
+                continue
+            watch.alone = watch.alone or whole
+            if asked > 0:
+                self._plan(watch, asked)
+            else:
+                watch.due = now
+                self._due[watch] = None
 
 
-def _key(ref: TaskRef, looker: Looker) -> Key:
-    return (looker, ref.id, ref.run, ref.generation)
+def _key(ref: TaskRef) -> Key:
+    return (ref.id, ref.run, ref.generation)
 
 
 def _service(watch: Watch) -> object:
     """Return what tasks have in common whose durations are alike."""
     ref = watch.ref
     return (watch.looker.origin, ref.app, ref.app_version, ref.service)
+
+
+def _duration(watch: Watch, status: TaskStatus, now: float) -> float | None:
+    """Return how long a task took: as reported, or else as seen, if it was seen."""
+    if status.state is TaskState.CANCELLED:
+        return None  # that tells nothing of how long it would have taken
+    if status.queue_time is not None and status.run_time is not None:
+        return status.queue_time + status.run_time
+    if watch.submitted is not None:
+        return now - watch.submitted
+    if status.created_at is not None and status.ended_at is not None:
+        return (status.ended_at - status.created_at).total_seconds()
+    return None

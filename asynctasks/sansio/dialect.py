@@ -47,6 +47,7 @@ __all__ = [
     "TaskRef",
     "TaskState",
     "TaskStatus",
+    "check_decode",
     "decode_content",
     "expect",
     "field",
@@ -335,6 +336,9 @@ class Survey:
     rows: int
     """How many rows were read for it."""
 
+    whole: bool
+    """Whether the list was read to its end: what it lacks is not in it."""
+
 
 SURVEY_PAGE = 500
 """Rows asked for at a time; a service that gives fewer is asked again."""
@@ -435,20 +439,32 @@ class Dialect(ABC):
         """
         wanted = {(ref.id, ref.run) for ref in refs}
         found: dict[tuple[str, int | None], TaskStatus] = {}
-        query: Query | None = self.build_survey(refs)
+        first = self.build_survey(refs)
+        size = min(first.limit or SURVEY_PAGE, rows)
+        query: Query | None = attrs.evolve(first, limit=size)
         read = 0
         while query is not None and wanted and read < rows:
             page = yield from self.select(self.task_resource, query)
             read += len(page.rows)
             for row in page.rows:
-                ref, status = self.parse_row(row)
-                found[ref.id, ref.run] = status
-                last = found.get((ref.id, None))
-                if last is None or (last.run or 0) <= (ref.run or 0):
-                    found[ref.id, None] = status
+                self._survey_row(row, found)
             wanted -= found.keys()
             query = page.next
-        return Survey(found=found, rows=read)
+        return Survey(found=found, rows=read, whole=query is None)
+
+    def _survey_row(
+        self,
+        row: Mapping[str, Any],
+        found: dict[tuple[str, int | None], TaskStatus],
+    ) -> None:
+        try:
+            ref, status = self.parse_row(row)
+        except RemoteProtocolError:
+            return  # an odd task must not hide the others; it is looked at by itself
+        found[ref.id, ref.run] = status
+        last = found.get((ref.id, None))
+        if last is None or (last.run or 0) <= (ref.run or 0):
+            found[ref.id, None] = status
 
     def build_survey(self, refs: Sequence[TaskRef]) -> Query:
         """Say which part of the list of tasks shows these."""
@@ -624,6 +640,18 @@ def _kind(value: Any) -> str:
 DECODERS = ("auto", "json", "text", "bytes")
 
 
+def check_decode(decode: str) -> None:
+    """
+    Refuse what is no way to decode a result.
+
+    Raises:
+        InvalidArgument: it is none of those of :func:`decode_content`.
+    """
+    if decode not in DECODERS:
+        remedy = f"choose one of {', '.join(DECODERS)}"
+        raise InvalidArgument("decode", decode, remedy)
+
+
 def decode_content(response: Response, decode: str = "auto") -> Any:
     """
     Decode a result.
@@ -639,9 +667,7 @@ def decode_content(response: Response, decode: str = "auto") -> Any:
         InvalidArgument: *decode* is none of these.
         ResponseDecodeError: the body is not of the kind that was insisted on.
     """
-    if decode not in DECODERS:
-        remedy = f"choose one of {', '.join(DECODERS)}"
-        raise InvalidArgument("decode", decode, remedy)
+    check_decode(decode)
     if decode == "json" or (decode == "auto" and _is_json(response.media_type)):
         return response.json()
     if decode == "text":

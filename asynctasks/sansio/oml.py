@@ -268,14 +268,14 @@ class OmlDialect(Dialect):
         listed = yield from self._rows("tasks")
         if len(listed) > rows:
             # Jobs of half a year may be in it: that does not pay.
-            return Survey(found={}, rows=len(listed))
+            return Survey(found={}, rows=len(listed), whole=False)
         looked = [self.parse_row(row) for row in listed]
         found: dict[tuple[str, int | None], TaskStatus] = {
             (ref.id, None): status
             for ref, status in looked
             if status.done or status.state is not TaskState.UNKNOWN
         }
-        return Survey(found=found, rows=len(listed))
+        return Survey(found=found, rows=len(listed), whole=True)
 
     def parse_row(self, row: Mapping[str, Any]) -> tuple[TaskRef, TaskStatus]:
         """Read a row of the list of jobs (v2)."""
