@@ -35,7 +35,9 @@ class Functions:
 
     def __init__(self) -> None:
         self.procedures: dict[str, Callable[..., Any]] = {}
-        self.rules: dict[str, list[Callable[..., Any]]] = {}
+        self.listeners: list[tuple[str, Callable[..., Any]]] = []
+        """Event paths, and what is called with the events at and below them."""
+
         self.sources: dict[str, Source] = {}
         self.jobs: list[Job] = []
         """What the shell has to run in the background."""
@@ -49,14 +51,22 @@ class Functions:
 
         return register
 
-    def rule(self, topic: str) -> Callable[[F], F]:
-        """Decorate a function that is called with each event of a topic."""
+    def on(self, path: str) -> Callable[[F], F]:
+        """Decorate a function that is called with each event of a path."""
 
         def register(function: F) -> F:
-            self.rules.setdefault(topic, []).append(function)
+            self.listeners.append((path, function))
             return function
 
         return register
+
+    def listening(self, path: str) -> list[Callable[..., Any]]:
+        """Return what is to be called with an event."""
+        return [
+            function
+            for root, function in self.listeners
+            if f"{path}/".startswith(f"{root}/")
+        ]
 
     def take_jobs(self) -> Sequence[Job]:
         """Return what async functions have left to be done, each job once."""

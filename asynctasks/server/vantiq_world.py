@@ -97,9 +97,18 @@ class VantiqWorld:
         """Decorate a function that clients may execute by this name."""
         return self.functions.procedure(name)
 
+    def on(self, path: str) -> Callable[[F], F]:
+        """
+        Decorate a function that is called with each ``Event`` of a path.
+
+        Paths are those of subscriptions, such as ``/topics/a`` and
+        ``/types/T/insert``.
+        """
+        return self.functions.on(path_of(path))
+
     def rule(self, topic: str) -> Callable[[F], F]:
         """Decorate a function that is called with each ``Event`` of a topic."""
-        return self.functions.rule(topic)
+        return self.on(f"/topics{topic}")
 
     def source(
         self,
@@ -210,6 +219,8 @@ class VantiqWorld:
         if reliability is not None:
             number = self.store.next_sequence(event.namespace, path)
         self.broker.emit(event, self.clock(), reliability, number)
+        for function in self.functions.listening(path):
+            self.functions.run(function, event)
         if path.startswith("/topics/"):
             self._run_rules(event, desk)
         self.wake()
@@ -230,8 +241,6 @@ class VantiqWorld:
         if event.depth >= DEEPEST:
             LOGGER.error("rules call each other without end at %s", topic)
             return
-        for function in self.functions.rules.get(topic, ()):
-            self.functions.run(function, event)
         host = attrs.evolve(desk, depth=desk.depth + 1)
         for row in list(desk.table("system.rules").rows.values()):
             program = parse_vail(row["ruleText"])

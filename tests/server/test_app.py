@@ -5,12 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 import json
+from pathlib import Path
 import subprocess
 import sys
 from types import SimpleNamespace
 from typing import Any
 
-from aiohttp import ClientSession, ServerDisconnectedError, web
+from aiohttp import (
+    ClientError,
+    ClientPayloadError,
+    ClientSession,
+    ClientWebSocketResponse,
+    ServerDisconnectedError,
+    WSMsgType,
+    WSServerHandshakeError,
+    web,
+)
 import pytest
 
 from asynctasks.exceptions import ConfigError, InvalidState
@@ -331,3 +341,151 @@ def test_cold_import() -> None:
     )
 
     assert "False False True" == done.stdout.strip()
+
+
+# --- WebSockets, streams and data --------------------------------------------
+
+WEBSOCKET = "/api/v1/wsock/websocket"
+
+ACCESS = {"Authorization": "Bearer developer"}
+
+
+async def converse(client: Client, *frames: Any) -> ClientWebSocketResponse:
+    """Open a WebSocket, authenticate and send frames."""
+    socket = await client.session.ws_connect(f"{client.server.url}{WEBSOCKET}")
+    await socket.send_json({"op": "validate", "object": "developer"})
+    for frame in frames:
+        await socket.send_str(json.dumps(frame))
+    return socket
+
+
+async def hear(socket: ClientWebSocketResponse) -> Any:
+    """Return what the server says next, in a binary frame."""
+    return json.loads(await socket.receive_bytes())
+
+
+SUBSCRIBE = {"op": "subscribe", "resourceName": "events", "resourceId": "/topics/t"}
+
+
+async def test_websocket(client: Client) -> None:
+    """Events reach a client, also those that happen within the server."""
+    socket = await converse(client, SUBSCRIBE)
+    found = [(await hear(socket))["status"] for _ in range(2)]
+    status, _ = await client.ask(
+        "POST", "/api/v1/resources/topics//t", json=1, headers=ACCESS
+    )
+    client.server.vantiq.desk().publish("topics", "/t", 2)
+    values = [(await hear(socket))["body"]["value"] for _ in range(2)]
+    await socket.close()
+
+    assert ([200, 200], 200, [1, 2]) == (found, status, values)
+
+
+async def test_websocket_cut(client: Client) -> None:
+    """A cut breaks the connection without a farewell."""
+    socket = await converse(client)
+    await hear(socket)
+    client.server.vantiq.cut_sockets()
+    message = await socket.receive()
+
+    assert (WSMsgType.CLOSED, 1006) == (message.type, socket.close_code)
+
+
+async def test_websocket_of_closing_server(client: Client) -> None:
+    """A server that is closed says good-bye."""
+    socket = await converse(client)
+    await hear(socket)
+    await client.server.aclose()
+    message = await socket.receive()
+
+    assert (WSMsgType.CLOSE, 1001) == (message.type, message.data)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/elsewhere", {}, 404),
+        (WEBSOCKET, {"Origin": "https://evil.example"}, 403),
+        (WEBSOCKET, {"Host": "evil.example"}, 403),
+    ],
+)
+async def test_refused_handshake(
+    client: Client, path: str, headers: dict[str, str], status: int
+) -> None:
+    """Handshakes elsewhere, or from foreign web pages, are refused."""
+    with pytest.raises(WSServerHandshakeError) as caught:
+        await client.session.ws_connect(f"{client.server.url}{path}", headers=headers)
+
+    assert status == caught.value.status
+
+
+async def test_broken_handshake(client: Client) -> None:
+    """A fault may break a handshake, and one that is none is refused."""
+    client.server.simulator.faults.add(Fault(drop="request"), times=9)
+    with pytest.raises(ClientError):
+        await client.session.ws_connect(f"{client.server.url}{WEBSOCKET}")
+    client.server.simulator.faults.clear()
+    status, _ = await client.ask("GET", WEBSOCKET, headers={"Upgrade": "websocket"})
+
+    assert 400 == status
+
+
+async def test_large_frame() -> None:
+    """A frame is as large as a body at most."""
+    async with LocalServer(max_body=1000) as server, ClientSession() as session:
+        socket = await converse(Client(server, session))
+        await hear(socket)
+        await socket.send_str("x" * 2000)
+        message = await socket.receive()
+
+    assert (WSMsgType.CLOSE, 1009) == (message.type, message.data)
+
+
+async def test_stream(client: Client) -> None:
+    """A streamed answer arrives piece by piece; if it fails, the connection breaks."""
+    more = asyncio.Event()
+
+    @client.server.vantiq.procedure("count")
+    async def count(*, fail: bool) -> AsyncIterator[int]:
+        yield 1
+        await more.wait()
+        if fail:
+            raise ValueError("no more")
+        yield 2
+
+    client.server.vantiq.procedure("start")(lambda fail: count(fail=fail))
+    url = f"{client.server.url}/api/v1/resources/procedures/start"
+    query = {"stream": "true", "maxFlushInterval": "-1"}
+    found = []
+    for fail in (False, True):
+        more.clear()
+        async with client.session.post(
+            url, params=query, json=[fail], headers=ACCESS
+        ) as answer:
+            found.append(await answer.content.readany())
+            more.set()
+            if fail:
+                with pytest.raises(ClientPayloadError):
+                    await answer.read()
+            else:
+                found.append(await answer.read())
+
+    assert [b"[1", b",2]", b"[1"] == found
+
+
+async def test_data(tmp_path: Path) -> None:
+    """What is stored in a file survives a restart, and is of one server at a time."""
+    path = tmp_path / "data"
+    async with LocalServer(data=path) as server, ClientSession() as session:
+        client = Client(server, session)
+        status, _ = await client.ask(
+            "POST", "/api/v1/resources/topics", json={"name": "/t"}, headers=ACCESS
+        )
+        with pytest.raises(ConfigError, match="locked"):
+            await LocalServer(data=path).start()
+    async with LocalServer(data=path) as server, ClientSession() as session:
+        again, body = await Client(server, session).ask(
+            "GET", "/api/v1/resources/topics//t", headers=ACCESS
+        )
+
+    assert (200, 200, "/t") == (status, again, json.loads(body)["name"])

@@ -18,15 +18,15 @@ async def test_register() -> None:
     def procedure() -> int:
         return 1
 
-    @functions.rule("/t")
+    @functions.on("/types/T")
     def rule(event: Any) -> None:
         del event
 
-    assert ({"p": procedure}, {"/t": [rule]}, 1) == (
-        functions.procedures,
-        functions.rules,
-        procedure(),
-    )
+    assert ({"p": procedure}, 1) == (functions.procedures, procedure())
+    assert [[rule], [rule], []] == [
+        functions.listening(path)
+        for path in ("/types/T", "/types/T/insert/a", "/types/Two")
+    ]
     assert Source() == Source(query=None, publish=None)
 
 

@@ -74,6 +74,20 @@ def test_rules(caplog: pytest.LogCaptureFixture) -> None:
     assert "the rule one failed" in caplog.text
 
 
+def test_on() -> None:
+    """Functions are called with events of any path."""
+    site = Site()
+    site.define()
+    seen: list[Any] = []
+    site.world.on("/types/TestType/insert")(
+        lambda event: seen.append(event.value["id"])
+    )
+    site.desk.insert("TestType", {"id": "a"})
+    site.desk.update("TestType", "a", {"k": 1})
+
+    assert ["a"] == seen
+
+
 async def test_async_rule() -> None:
     """An async rule is left to the shell."""
     site = Site()

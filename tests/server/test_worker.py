@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import suppress
+import json
 import logging
 import threading
 from typing import Any
@@ -13,12 +15,16 @@ import pytest
 from asynctasks.exceptions import ConnectionLost, InvalidState
 from asynctasks.sansio.http import Headers, JoinedBody, Request, Response
 from asynctasks.server.aimms import AimmsService
+from asynctasks.server.connection import Connection
 from asynctasks.server.context import TaskContext
 from asynctasks.server.faults import Fault
 from asynctasks.server.half import Awaited
+from asynctasks.server.live import Item, Storage
 from asynctasks.server.simulator import Simulator
 from asynctasks.server.tasks import Changed, Interrupt, Order
+from asynctasks.server.vantiq import VantiqService
 from asynctasks.server.worker import Worker
+from tests.server.vantiq_worlds import make_world
 from tests.server.worlds import NOW, count_ids
 
 
@@ -385,3 +391,105 @@ async def test_close_while_an_answer_waits(site: Site) -> None:
     for each in asked:
         with pytest.raises(ConnectionLost, match="closed"):
             await each
+
+
+# --- halves that speak first -------------------------------------------------
+
+SOCKET = Request("GET", "/api/v1/wsock/websocket")
+
+
+class Full:
+    """A storage without room."""
+
+    def read(self) -> Sequence[Item]:
+        return []
+
+    def write(self, items: Iterable[Item]) -> None:
+        raise OSError("no space left")
+
+    def close(self) -> None:
+        pass
+
+
+class Vantiq:
+    """A worker with the Vantiq half."""
+
+    def __init__(self, storage: Storage | None = None) -> None:
+        self.simulator = Simulator(new_id=count_ids().__next__)
+        self.world = make_world()
+        half = VantiqService(self.world)
+        self.worker = Worker(self.simulator, half, clock=lambda: NOW, storage=storage)
+
+    def connect(self) -> Connection:
+        """Open a socket that is authenticated."""
+        connection = self.worker.connect(SOCKET)
+        assert isinstance(connection, Connection)
+        frame = '{"op":"validate","object":"1234accessToken"}'
+        self.worker.receive(connection, frame)
+        return connection
+
+    async def ask(self, method: str, path: str, body: bytes = b"") -> Response:
+        headers = Headers({"Authorization": "Bearer 1234accessToken"})
+        url = f"/api/v1/resources/{path}"
+        return await self.worker.handle(Request(method, url, headers, body))
+
+
+@pytest.mark.virtual_time
+async def test_socket() -> None:
+    """What a socket is told is due when the clock says so."""
+    vantiq = Vantiq()
+    connection = vantiq.connect()
+    frame = '{"op":"subscribe","resourceName":"events","resourceId":"/topics/t"}'
+    vantiq.worker.receive(connection, frame)
+    vantiq.world.delay_events(HOUR)
+    await vantiq.ask("POST", "topics//t", b"7")
+    frames = connection.outgoing()
+    start = asyncio.get_running_loop().time()
+    found = [json.loads(await anext(frames))["body"] for _ in range(3)]
+    passed = asyncio.get_running_loop().time() - start
+    vantiq.worker.disconnect(connection)
+    await vantiq.worker.aclose()
+
+    assert ([{}, {}, 7], HOUR) == ([*found[:2], found[2]["value"]], round(passed, 3))
+
+
+async def test_refused_sockets() -> None:
+    """There is no socket elsewhere; faults and a closed server refuse, too."""
+    vantiq = Vantiq()
+    elsewhere = vantiq.worker.connect(Request("GET", "/elsewhere"))
+    vantiq.simulator.faults.answer(Response(503))
+    failed = vantiq.worker.connect(SOCKET)
+    vantiq.simulator.faults.add(Fault(drop="request"))
+    with pytest.raises(ConnectionLost):
+        vantiq.worker.connect(SOCKET)
+    await vantiq.worker.aclose()
+    with pytest.raises(InvalidState):
+        vantiq.worker.connect(SOCKET)
+    vantiq.worker.wake()
+
+    assert isinstance(elsewhere, Response)
+    assert (404, Response(503)) == (elsewhere.status, failed)
+
+
+async def test_calculated_answers() -> None:
+    """Answers that come later, or piece by piece, are whole in memory."""
+    vantiq = Vantiq()
+    vantiq.world.procedure("count")(range)
+    found = [
+        (await vantiq.ask("POST", f"procedures/count{query}", b"[3]")).json()
+        for query in ("", "?stream=true")
+    ]
+    await vantiq.worker.aclose()
+
+    assert [[0, 1, 2], [0, 1, 2]] == found
+
+
+async def test_unstorable_change() -> None:
+    """A change that cannot be stored is not answered as if it were."""
+    vantiq = Vantiq(Full())
+    response = await vantiq.ask("POST", "topics", b'{"name": "/t"}')
+    vantiq.world.store.kept.storing = False
+    with suppress(OSError):
+        await vantiq.worker.aclose()
+
+    assert 500 == response.status

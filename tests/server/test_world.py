@@ -6,7 +6,12 @@ import uuid
 
 from asynctasks.sansio.http import Request
 from asynctasks.server.tasks import Order
-from asynctasks.server.world import build_halves, build_simulator, new_token
+from asynctasks.server.world import (
+    build_halves,
+    build_simulator,
+    new_token,
+    vantiq_world,
+)
 
 
 def test_services() -> None:
@@ -40,3 +45,15 @@ def test_tokens() -> None:
 
     assert 3 == len(tokens)
     assert all(token.startswith("eyJhbGciOi") for token in tokens)
+
+
+def test_vantiq() -> None:
+    """The Vantiq part of a world is one, and its developer has the API key."""
+    simulator = build_simulator(services=False)
+    world = vantiq_world(simulator)
+    again = vantiq_world(simulator, api_key="sesame")
+
+    assert world is again
+    assert "developer" == world.users.check_token("sesame", 0.0)
+    assert "developer" == world.users.check_password("Developer", "sesame")
+    assert 24 == len(world.new_id())
