@@ -186,7 +186,7 @@ class AimmsClient(TaskClient):
         task_state_hook: str | None = None,
     ) -> RecurringTask: ...
 
-    async def submit(
+    async def submit(  # noqa: PLR0913 - each is a fact of one task
         self,
         service: str,
         inputs: Any = None,

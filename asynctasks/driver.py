@@ -323,8 +323,8 @@ class Driver:
             try:
                 await self._ask_for_credential()
             except Exception as exc:
-                if isinstance(exc, TransportError):
-                    exc.sent = False  # that which waits for the credential was not
+                if isinstance(exc, AsyncTasksError):
+                    exc.sent = False  # what waits for the credential was not
                 self._refusal = exc
                 raise
             finally:

@@ -132,6 +132,9 @@ class AsyncTasksError(Exception):
     request_id: str | None = None
     """The service's own id of the request, where it sent one."""
 
+    sent: bool = True
+    """Whether the request, or a part of it, may have reached the service."""
+
     def __reduce__(self) -> tuple[Any, ...]:
         # The default calls __init__ with self.args, which loses attributes and
         # fails for classes that also inherit from TimeoutError (an OSError). Facts
@@ -267,8 +270,6 @@ class ResponseError(AsyncTasksError):
         self.status: int = response.status
         self.attempts = response.attempts
         self.request_id = response.request_id
-
-    sent = True
 
     remedy = ""
     """What the caller can do about it, in words."""

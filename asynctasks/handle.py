@@ -31,6 +31,7 @@ from .sansio.dialect import (
     TaskRef,
     TaskState,
     TaskStatus,
+    check_decode,
     decode_content,
     merge_status,
 )
@@ -261,6 +262,7 @@ class TaskHandle:
             TaskLost: the service no longer knows the task.
             ResultUnavailable: it finished, but the result cannot be had.
         """
+        check_decode(decode)
         status = await self._wait_or_cancel(timeout, on_cancel, on_timeout)
         self._check(status)
         try:

@@ -33,7 +33,7 @@ from asynctasks.lanes import SHARES, Kind, Lanes
 from asynctasks.sansio.auth import Auth, AuthFlow, NoAuth, api_key, bearer
 from asynctasks.sansio.dialect import expect
 from asynctasks.sansio.http import Flow, Headers, Request, Response, Sleep
-from asynctasks.sansio.retry import NO_RETRY, RetryPolicy
+from asynctasks.sansio.retry import NO_RETRY, RetryPolicy, outcome_unknown
 from asynctasks.testing import MemoryTransport
 from asynctasks.transport import Download
 
@@ -1011,3 +1011,27 @@ async def test_hooks_are_told_of_retries() -> None:
     (retry,) = [details for details in told if isinstance(details, RetryDetails)]
 
     assert (HOME, "GET", "503") == (retry.origin, retry.method, retry.reason)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [Response(502), Response(200, body=b"<html>")],
+    ids=["gateway", "page"],
+)
+async def test_renewal_that_fails_sent_nothing(answer: Response) -> None:
+    """What waited for a credential that cannot be had was not sent."""
+
+    class Asking(NoAuth):
+        def due(self, now: float) -> bool:
+            return True
+
+        def renew(self) -> AuthFlow:
+            response = yield Request("POST", "/token", replayable=False)
+            expect(response, 200).json()
+
+    driver = drive_on(scripted(answer), Asking(), retry=NO_RETRY)
+    with pytest.raises(AsyncTasksError) as caught:
+        await driver.drive(ask(SUBMIT))
+
+    assert not caught.value.sent
+    assert not outcome_unknown(caught.value)

@@ -851,3 +851,12 @@ async def test_connection_that_breaks_in_a_look_is_looked_through(
     task = handle_of(connect, "running", *outage, "completed")
 
     assert {"answer": 42} == await task
+
+
+async def test_wrong_decode_is_refused_before_the_wait(connect: Connect) -> None:
+    """A typing error does not wait for hours to be told."""
+    begun = asyncio.get_running_loop().time()
+    with pytest.raises(InvalidArgument, match="choose one of auto, json, text, bytes"):
+        await connect(Scripted(t1="running")).handle("t1").result(decode="yaml")
+
+    assert begun == asyncio.get_running_loop().time()

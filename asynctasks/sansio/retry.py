@@ -174,8 +174,10 @@ def outcome_unknown(error: AsyncTasksError) -> bool:
     So it is when something was sent and no answer came, when a gateway lost the
     answer, and when a success arrived that cannot be read.
     """
+    if not error.sent:
+        return False
     if isinstance(error, TransportError):
-        return error.sent
+        return True
     if isinstance(error, ServiceBroken):
         return error.status in GATEWAY_LOST_THE_ANSWER
     if isinstance(error, RemoteProtocolError):

@@ -30,6 +30,9 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 CONTROLS = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]")
 """Controls, blanks and line separators: in no URL that a server may hand out."""
 
+PLAIN = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*")
+"""Unreserved characters that make no dot segment: a segment that stays as it is."""
+
 MAX_URL = 8192
 """Characters of a server-given URL at most."""
 
@@ -48,6 +51,8 @@ def segment(value: str, name: str = "id") -> str:
     """
     if not isinstance(value, str):
         raise InvalidArgument(name, value, "must be text (keep numbers such as 007)")
+    if PLAIN.fullmatch(value):
+        return value  # most ids are: nothing in it needs a look
     if not value:
         raise InvalidArgument(name, value, "must not be empty")
     if any(ord(c) < 0x20 or 0x7F <= ord(c) <= 0x9F for c in value):  # noqa: PLR2004 - C0, DEL and C1
