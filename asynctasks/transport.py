@@ -202,14 +202,12 @@ class AiohttpTransport(Transport):
         if request.streamed:
             return await self._send_streamed(request, timeout)
         connect = self._connect_within(timeout)
-        limits = self._without_total(connect)
         sending = _Sending(request)
         try:
             # One timer of asyncio's costs less than those that aiohttp would set.
             async with (
                 asyncio.timeout(timeout),
-                sending,
-                self._request(sending, limits) as answer,
+                self._request(sending, self._without_total(connect)) as answer,
             ):
                 body = await self._read(answer, max_bytes, request)
                 return _response(answer, body, request)
@@ -217,6 +215,9 @@ class AiohttpTransport(Transport):
             error, cause = sending.failure, None
             if error is None:
                 error, cause = translate(exc, request, timeout, connect)
+        finally:
+            if sending.streams:
+                await sending.aclose()
         # Raised here, not above: aiohttp's error, which may show credentials, must
         # not even be the context of ours.
         raise error from cause
@@ -259,7 +260,11 @@ class AiohttpTransport(Transport):
         """Send the request; return the open answer, and its head as ours."""
         sending = _Sending(request)
         try:
-            async with asyncio.timeout(timeout), sending, AsyncExitStack() as stack:
+            async with (
+                asyncio.timeout(timeout),
+                aclosing(sending),
+                AsyncExitStack() as stack,
+            ):
                 answer = await self._request(sending, limits)
                 stack.callback(answer.close)
                 body = b""
@@ -456,12 +461,13 @@ class _Sending:
         self._pieces = self._chunks()
         return self._pieces
 
-    async def __aenter__(self) -> Self:
-        return self
+    @property
+    def streams(self) -> bool:
+        """Whether the body is produced while it is sent."""
+        return self._pieces is not None
 
-    async def __aexit__(self, *exc_info: object) -> None:
-        if self._pieces is None:
-            return
+    async def aclose(self) -> None:
+        """Close the body."""
         # aiohttp does not ask for an end that the length has told already; while it
         # still reads, it has been cancelled, which closes the body too.
         if inspect.isasyncgen(self._pieces) and not self._pieces.ag_running:
