@@ -246,18 +246,16 @@ class LocalServer:
         if isinstance(connection, Response):
             return whole(connection)
         socket = web.WebSocketResponse(max_msg_size=self._max_body)
-        sending: asyncio.Task[None] | None = None
+        sending = asyncio.create_task(send_frames(connection, socket, request))
         try:
             await socket.prepare(request)
-            sending = asyncio.create_task(send_frames(connection, socket, request))
             async for message in socket:
                 if message.type in FRAMES:
                     worker.receive(connection, message.data)
         finally:
             worker.disconnect(connection)
-            if sending is not None:
-                sending.cancel()
-                await asyncio.gather(sending, return_exceptions=True)
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
         return socket
 
     def _stranger(self, request: web.Request) -> str:

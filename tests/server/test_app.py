@@ -437,6 +437,8 @@ async def test_large_frame() -> None:
         await hear(socket)
         await socket.send_str("x" * 2000)
         message = await socket.receive()
+        while server.vantiq.sockets:
+            await asyncio.sleep(MS)
 
     assert (WSMsgType.CLOSE, 1009) == (message.type, message.data)
 
