@@ -359,6 +359,14 @@ async def converse(client: Client, *frames: Any) -> ClientWebSocketResponse:
     return socket
 
 
+async def all_gone(server: LocalServer) -> None:
+    """Wait until the server knows of no WebSocket any more."""
+    while True:
+        if not server.vantiq.sockets:
+            return
+        await asyncio.sleep(MS)
+
+
 async def hear(socket: ClientWebSocketResponse) -> Any:
     """Return what the server says next, in a binary frame."""
     return json.loads(await socket.receive_bytes())
@@ -437,8 +445,7 @@ async def test_large_frame() -> None:
         await hear(socket)
         await socket.send_str("x" * 2000)
         message = await socket.receive()
-        while server.vantiq.sockets:
-            await asyncio.sleep(MS)
+        await all_gone(server)
 
     assert (WSMsgType.CLOSE, 1009) == (message.type, message.data)
 
