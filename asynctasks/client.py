@@ -16,7 +16,7 @@ import warnings
 from . import files as bodies
 from .desk import Desk
 from .driver import Driver
-from .exceptions import InvalidArgument, InvalidState
+from .exceptions import InvalidArgument, InvalidState, SubmitOutcomeUnknown
 from .handle import TaskHandle
 from .options import (
     ClientOptions,
@@ -228,7 +228,7 @@ class TaskClient:
 
         Raises:
             SubmitOutcomeUnknown: the answer was lost; the task may be running.
-                Never repeated blindly.
+                Never repeated blindly; see :meth:`candidates`.
             InvalidArgument: an argument cannot be used; nothing was sent.
             ResponseError: the service refuses; ``sent`` is True.
         """
@@ -275,6 +275,22 @@ class TaskClient:
         now = asyncio.get_running_loop().time()
         self._desk.announce(launched, now)
         return TaskHandle(self._desk, launched.ref, launched.status, since=now)
+
+    async def candidates(self, error: SubmitOutcomeUnknown) -> list[TaskHandle]:
+        """
+        List the tasks that may be of a submit of this client whose answer was lost.
+
+        Those are tasks of the same service, created since the submit began, that no
+        submit of this client accounts for. With none of them the submit was probably
+        not accepted: ask once more after some seconds, lists may lag. One is very
+        likely it, if no other submit of the service was under way and nobody else
+        uses the credentials. Of several, you have to tell.
+
+        Raises:
+            UnsupportedOperation: the service lets nobody find out.
+        """
+        refs = await self._desk.find_lost(error)
+        return [TaskHandle(self._desk, ref) for ref in refs]
 
     def handle(self, token: str) -> TaskHandle:
         """
@@ -357,7 +373,8 @@ class TaskClient:
                 :class:`StatusSubscription`.
 
         Returns:
-            The subscription; ``unsubscribe()`` ends it.
+            The subscription; ``unsubscribe()`` ends it. One of a single task ends
+            with the task.
         """
         if task is not None and service is not None:
             raise InvalidArgument("service", service, "give a task or a service")
@@ -365,12 +382,10 @@ class TaskClient:
         handle = None if task is None else self._own(task)
 
         def wants(scope: object, ref: TaskRef) -> bool:
-            if handle is not None or scope is not self._driver:
-                return False
-            return service is None or service == ref.service
+            return scope is self._driver and service in {None, ref.service}
 
         subscription = self._hub.subscriber.add(
-            callback, wants=wants, queue_size=queue_size
+            callback, wants=wants if handle is None else None, queue_size=queue_size
         )
         if handle is not None:
             try:

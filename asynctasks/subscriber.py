@@ -43,14 +43,15 @@ class StatusSubscription:
     One registered callback and its queue; made by ``client.subscribe()``.
 
     When the queue is full, the oldest event that is not the last of its task gives
-    way, and the callback is told by a ``GAP`` event how many it missed.
+    way, and the callback is told by a ``GAP`` event how many it missed. One that is
+    for a single task ends by itself, once the callback was told of the task's end.
     """
 
     def __init__(
         self,
         callback: Callback,
         *,
-        wants: Wants,
+        wants: Wants | None,
         queue_size: int,
         logger: logging.Logger,
     ) -> None:
@@ -91,6 +92,10 @@ class StatusSubscription:
         for watch in list(self._followed):
             self._leave(watch)
 
+    def is_for(self, scope: object, ref: TaskRef) -> bool:
+        """Tell whether a newly submitted task is to be followed."""
+        return not self.closed and self.wants is not None and self.wants(scope, ref)
+
     def follow(self, watch: Watch, release: Callable[[], None]) -> None:
         """
         Tell the callback of a task, its present state first, until it is over.
@@ -108,6 +113,8 @@ class StatusSubscription:
             self._changed(watch)
 
     def _changed(self, watch: Watch) -> None:
+        if self.closed:
+            return  # another listener ended it, in the midst of this change
         self.offer(_event(watch))
         if watch.over:
             self._leave(watch)
@@ -137,6 +144,8 @@ class StatusSubscription:
             self._wake.clear()
             while self._queue or self._missed:
                 await self._call(self._take())
+            if self.wants is None and not self._followed:
+                self.closed = True  # nothing can come any more
 
     def _take(self) -> Event:
         if self._missed:
@@ -182,7 +191,7 @@ class Subscriber:
 
     def __init__(self, *, logger: logging.Logger) -> None:
         self._logger = logger
-        self._subscriptions: list[StatusSubscription] = []
+        self._subscriptions: dict[StatusSubscription, None] = {}  # ordered
         self._arrivals: asyncio.Queue[StatusSubscription] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
 
@@ -210,7 +219,7 @@ class Subscriber:
         self,
         callback: Callback,
         *,
-        wants: Wants,
+        wants: Wants | None,
         queue_size: int,
     ) -> StatusSubscription:
         """
@@ -218,21 +227,21 @@ class Subscriber:
 
         Args:
             callback: called with each event, in order.
-            wants: which of the tasks that are submitted later it is for.
+            wants: which of the tasks that are submitted later it is for; None: it
+                ends with the tasks that it is made to follow.
             queue_size: events that may wait for the callback.
         """
         subscription = StatusSubscription(
             callback, wants=wants, queue_size=queue_size, logger=self._logger
         )
         self.start()
-        self._subscriptions.append(subscription)
+        self._subscriptions[subscription] = None
         self._arrivals.put_nowait(subscription)
         return subscription
 
     def wanting(self, scope: object, ref: TaskRef) -> list[StatusSubscription]:
         """Return the subscriptions that want to follow a task."""
-        self._subscriptions = [s for s in self._subscriptions if not s.closed]
-        return [s for s in self._subscriptions if s.wants(scope, ref)]
+        return [s for s in self._subscriptions if s.is_for(scope, ref)]
 
     async def aclose(self) -> None:
         """End all subscriptions and the transport."""
@@ -246,5 +255,8 @@ class Subscriber:
         async with asyncio.TaskGroup() as workers:
             while True:
                 subscription = await self._arrivals.get()
-                if not subscription.closed:
-                    workers.create_task(subscription.deliver())
+                workers.create_task(self._serve(subscription))
+
+    async def _serve(self, subscription: StatusSubscription) -> None:
+        await subscription.deliver()
+        self._subscriptions.pop(subscription, None)

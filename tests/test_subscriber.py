@@ -43,7 +43,7 @@ def anything(scope: object, ref: TaskRef) -> bool:
 def add(
     subscriber: Subscriber,
     callback: Any,
-    wants: Wants = anything,
+    wants: Wants | None = anything,
     queue_size: int = 1000,
 ) -> StatusSubscription:
     return subscriber.add(callback, wants=wants, queue_size=queue_size)
@@ -330,6 +330,39 @@ async def test_unsubscribe_within_the_callback(subscriber: Subscriber) -> None:
 
     assert ["t1 queued"] == words(heard)
     assert 1 == task.released
+
+
+async def test_unsubscribe_in_the_midst_of_a_change(subscriber: Subscriber) -> None:
+    """Another listener may end it at the very change that it would hear next."""
+    heard: list[Event] = []
+    subscription = add(subscriber, heard.append)
+    task = Followed()
+    task.watch.listen(lambda _: subscription.unsubscribe())
+    task.by(subscription)
+    task.watch.offer(DONE)
+    await asyncio.sleep(0.1)
+
+    assert ([], 1) == (heard, task.released)
+
+
+async def test_subscription_of_one_task_ends_with_it(subscriber: Subscriber) -> None:
+    """Whoever subscribes to many tasks, one by one, leaves nothing behind."""
+    heard: list[Event] = []
+    kept = add(subscriber, heard.append)
+    subscription = add(subscriber, heard.append, wants=None)
+    await asyncio.sleep(0.1)
+    tasks = len(asyncio.all_tasks())
+    task = Followed().by(subscription)
+    task.watch.offer(RUNNING)
+    await asyncio.sleep(0.1)
+    before = subscription.closed
+    task.watch.offer(DONE)
+    await asyncio.sleep(0.1)
+
+    assert (False, True) == (before, subscription.closed)
+    assert ["t1 running", "t1 completed"] == words(heard)
+    assert [kept] == subscriber.wanting(HERE, TaskRef(id="t2"))
+    assert tasks - 1 == len(asyncio.all_tasks())
 
 
 async def test_unsubscribed_follows_nothing(subscriber: Subscriber) -> None:
