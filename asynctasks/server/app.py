@@ -249,9 +249,9 @@ class LocalServer:
         sending = asyncio.create_task(send_frames(connection, socket, request))
         try:
             await socket.prepare(request)
-            async for message in socket:
-                if message.type in FRAMES:
-                    worker.receive(connection, message.data)
+            frames = (each.data async for each in socket if each.type in FRAMES)
+            async for frame in frames:
+                worker.receive(connection, frame)
         finally:
             worker.disconnect(connection)
             sending.cancel()
