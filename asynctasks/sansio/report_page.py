@@ -74,9 +74,11 @@ margin:6px 0 0}
 .atr th,.atr td{text-align:right;padding:6px 10px;border-bottom:1px solid var(--line)}
 .atr th:first-child,.atr td:first-child{text-align:left;padding-left:0}
 .atr th{color:var(--soft);font-weight:500;font-size:12px}
+.atr table.narrow{width:auto;min-width:280px}
 .atr .spread{width:34%;min-width:160px;padding-right:0}
 .atr .spread svg{display:block;width:100%;height:14px}
 .atr .spread .rail{stroke:var(--line);stroke-width:2}
+.atr footer{margin:32px 0 0;font-size:12px}
 .atr details{border:1px solid var(--line);border-radius:8px;background:var(--card);
 margin:0 0 8px}
 .atr summary{cursor:pointer;padding:9px 14px;overflow-wrap:anywhere}
@@ -228,7 +230,8 @@ def retries(document: Mapping[str, Any]) -> str:
         f"<tr><td>{escape(name)}</td><td>{count:,}</td></tr>"
         for name, count in document["retries"].items()
     )
-    return f"<h2>Retries</h2><table><tr><th>after</th><th></th></tr>{rows}</table>"
+    head = "<tr><th>after</th><th>submits</th></tr>"
+    return f'<h2>Submitted again</h2><table class="narrow">{head}{rows}</table>'
 
 
 def failures(document: Mapping[str, Any]) -> str:
@@ -265,4 +268,4 @@ def listed(item: Mapping[str, Any]) -> str:
 def footer(document: Mapping[str, Any]) -> str:
     """Say where it comes from."""
     made = escape(str(document["made_by"]))
-    return f'<p class="soft"><small>{made}</small></p>'
+    return f'<footer class="soft">{made}</footer>'
