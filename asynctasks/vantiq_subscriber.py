@@ -378,6 +378,7 @@ class VantiqSubscriber:
         answer = asyncio.get_running_loop().create_future()
         self._answers[request_id] = answer
         try:
+            await self._attend_to_returns()
             await self._flush()
             self._logger.debug("Subscription request sent.")
             async with asyncio.timeout(timeout):
@@ -397,6 +398,14 @@ class VantiqSubscriber:
         self._workers.add(worker)
         worker.add_done_callback(self._workers.discard)
         return _response(frame)
+
+    async def _attend_to_returns(self) -> None:
+        """Deal with a subscription that was left before: it may stand, or not."""
+        for notice in self._machine.events():
+            if notice[0] is not What.RESTART:
+                await self._attend(notice)
+            elif self._stream is not None:
+                await self._stream.aclose()  # the reader connects again
 
     def unsubscribe(self, path: str, namespace: str | None) -> bool:
         """End a subscription on our side; return whether there was one."""

@@ -78,6 +78,7 @@ class ScriptedVantiq:
         self.frames: list[dict[str, Any]] = []
         """What clients said over WebSockets."""
 
+        self._heard = asyncio.Event()
         self.sockets: list[web.WebSocketResponse] = []
         self.handshakes = 0
         self.handshake_status = 101
@@ -154,6 +155,7 @@ class ScriptedVantiq:
         async for message in socket:
             frame = json.loads(message.data)
             self.frames.append(frame)
+            self._heard.set()
             await self._reply(socket, frame)
         self.sockets.remove(socket)
         return socket
@@ -183,6 +185,12 @@ class ScriptedVantiq:
         """Send a frame to all who are connected; bytes and texts as they are."""
         for socket in list(self.sockets):
             await send(socket, frame)
+
+    async def heard(self, count: int) -> None:
+        """Wait until clients have said so many frames in all."""
+        while len(self.frames) < count:
+            self._heard.clear()
+            await self._heard.wait()
 
     def cut(self) -> None:
         """Break all WebSockets, without a word."""

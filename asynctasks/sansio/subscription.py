@@ -147,11 +147,17 @@ class Subscription:
         self.path = path
         self.namespace = namespace
         self.request_id = path if namespace is None else f"{path}@{namespace}"
+        self.asked = dict(params)
+        """The parameters as they were given."""
+
         self.params = dict(params)
         self.name: str | None = self.params.get("subscriptionName")
         """The server's name of a persistent subscription."""
 
         self.accepted = False
+        self.welcome: Frame = {}
+        """The frame that accepted it."""
+
         self.lapsed = False
         """Whether it was accepted before, on a connection that is lost."""
 
@@ -206,6 +212,9 @@ class Subscriptions:
         self._window = window
         self._token = ""
         self._subscriptions: dict[str, Subscription] = {}
+        # There is no frame to unsubscribe: the server sends on until the socket is
+        # closed, and a second subscribe would double the events.
+        self._left: dict[str, Subscription] = {}
         self._events: list[Notice] = []
         self._out: list[str] = []
 
@@ -245,6 +254,7 @@ class Subscriptions:
         """The socket is gone; what was subscribed to will be again."""
         self.ready = False
         self._out.clear()
+        self._left.clear()
         for subscription in self._subscriptions.values():
             subscription.lapsed = subscription.lapsed or subscription.accepted
             subscription.accepted = False
@@ -267,13 +277,27 @@ class Subscriptions:
         subscription = Subscription(path, params or {}, namespace)
         frame = subscription.frame()
         self._subscriptions[subscription.request_id] = subscription
-        if self.ready:
+        left = self._left.pop(subscription.request_id, None)
+        if left is not None:
+            self._return_to(left, subscription)
+        elif self.ready:
             self._out.append(frame)
         return subscription
 
+    def _return_to(self, left: Subscription, subscription: Subscription) -> None:
+        """Go on with what was left but never ended; else begin a new connection."""
+        if not left.accepted or left.asked != subscription.asked:
+            self._tell(What.RESTART, "", {})
+            return
+        subscription.name, subscription.seen = left.name, left.seen
+        subscription.accepted, subscription.welcome = True, left.welcome
+        self._tell(What.CONNECT, subscription.request_id, left.welcome)
+
     def unsubscribe(self, request_id: str) -> None:
         """Forget a subscription; what still comes for it is not told."""
-        self._subscriptions.pop(request_id, None)
+        subscription = self._subscriptions.pop(request_id, None)
+        if subscription is not None and self.ready:
+            self._left[request_id] = subscription
 
     def acknowledge(
         self, request_id: str, name: str, partition: Any, sequence: Any
@@ -430,7 +454,7 @@ class Subscriptions:
         body = frame.get("body")
         if isinstance(body, dict):
             subscription.name = body.get("name", subscription.name)
-        subscription.accepted = True
+        subscription.accepted, subscription.welcome = True, frame
         if subscription.lapsed:
             subscription.lapsed = False
             facts = {"reason": "reconnected", "resumed": subscription.persistent}
@@ -461,7 +485,7 @@ class Subscriptions:
             self._end(subscription, What.ERROR, frame)
 
     def _end(self, subscription: Subscription, what: What, frame: Frame) -> None:
-        self.unsubscribe(subscription.request_id)
+        self._subscriptions.pop(subscription.request_id, None)
         self._tell(what, subscription.request_id, frame)
         self._tell(What.END, subscription.request_id, frame)
 

@@ -315,6 +315,46 @@ def test_unsubscribe(talk: Talk) -> None:
     assert [] == talk.hear(event(1))
 
 
+def test_returning_to_what_was_left(talk: Talk) -> None:
+    """Who comes back before the socket is closed goes on, and hears nothing twice."""
+    talk.subscribe({"persistent": True}, name="s")
+    talk.hear(reliable(1))
+    talk.machine.unsubscribe(TOPIC)
+    talk.machine.subscribe(TOPIC, {"persistent": True}, None)
+
+    assert [("connect", TOPIC)] == talk.hear()
+    assert [] == talk.said()
+    assert "s" == talk.machine[TOPIC].name
+    assert [("message", 2)] == talk.hear(reliable(1), reliable(2))
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_returning_with_other_wishes(talk: Talk, accepted: bool) -> None:
+    """What the server was asked cannot be changed: it takes a new connection."""
+    talk.machine.subscribe(TOPIC, {"eventFilter": {"a": 1}}, None)
+    if accepted:
+        talk.hear(frame(200, TOPIC))
+    talk.said()
+    talk.machine.unsubscribe(TOPIC)
+    talk.machine.subscribe(TOPIC, None if accepted else {"eventFilter": {"a": 1}}, None)
+
+    assert [("restart", "")] == talk.hear()
+    assert [] == talk.said()
+    talk.connect()
+    assert ["subscribe"] == [said["op"] for said in talk.said()]
+
+
+def test_what_was_left_ends_with_the_connection(talk: Talk) -> None:
+    """On a new connection there is nothing to return to."""
+    talk.subscribe()
+    talk.machine.unsubscribe(TOPIC)
+    talk.machine.lost()
+    talk.machine.subscribe(TOPIC, None, None)
+    talk.connect()
+
+    assert ["subscribe"] == [said["op"] for said in talk.said()]
+
+
 # --- after a lost connection -------------------------------------------------
 
 
