@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 import os
@@ -14,9 +13,9 @@ import attrs
 from . import files as bodies
 from .client import ClientOptions, TaskClient
 from .config import Profile
-from .exceptions import ConfigError, InvalidArgument, ResponseDecodeError
+from .config.credentials import fetch_from, read_secret
+from .exceptions import InvalidArgument
 from .handle import RecurringTask, TaskHandle
-from .sansio import codec
 from .sansio.aimms import AimmsDialect
 from .sansio.auth import Credential, NoAuth, Secret
 from .sansio.auth import api_key as sign_with_key
@@ -120,25 +119,18 @@ class AimmsClient(TaskClient):
         Raises:
             ConfigError: the profile is of another protocol, or has no key.
         """
-        source = f"profile {profile.name}"
-        if profile.protocol != AimmsDialect.protocol:
-            raise ConfigError(source, f"it is of {profile.protocol}, not of AIMMS")
-        clocks: ClientOptions = {}
-        if profile.patience is not None:
-            clocks["patience"] = profile.patience
-        if profile.attempt_timeout is not None:
-            clocks["attempt_timeout"] = profile.attempt_timeout
-        merged: ClientOptions = {**clocks, **options}
-        version = profile.api_version
+        profile.check_protocol(AimmsDialect.protocol)
+        merged: ClientOptions = {**profile.clocks, **options}
+        version = profile.api_version or "v2"
         if profile.deployment == "local":
             return cls.local(profile.url or LOCAL_PORT, api_version=version, **merged)
         account = profile.url or profile.account
         if account is None:
-            raise ConfigError(source, "it needs an account or a url")
-        key = profile.api_key or profile.api_key_file
+            raise profile.complaint("it needs an account or a url")
+        key = profile.credential("api_key")
         if key is None:
             reason = "AIMMS in the cloud needs a key: set api_key_file or api_key"
-            raise ConfigError(source, reason)
+            raise profile.complaint(reason)
         return cls.cloud(
             account,
             app=profile.app,
@@ -292,12 +284,7 @@ class AimmsClient(TaskClient):
 def _key(given: Credential | os.PathLike[str]) -> Credential:
     if not isinstance(given, os.PathLike):
         return given
-    path = Path(given)
-
-    async def fetch() -> str:
-        return (await asyncio.to_thread(read_api_key, path)).reveal()
-
-    return fetch
+    return fetch_from(Path(given), "apiKey")
 
 
 def read_api_key(path: os.PathLike[str] | str) -> Secret:
@@ -307,19 +294,4 @@ def read_api_key(path: os.PathLike[str] | str) -> Secret:
     Raises:
         ConfigError: the file cannot be read or holds no key.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as exc:
-        raise ConfigError(str(path), f"cannot be read: {exc.strerror}") from exc
-    text = data.decode("utf-8-sig", "replace").strip()
-    if text.startswith("{"):
-        try:
-            document: Mapping[str, Any] = codec.loads(data)
-        except ResponseDecodeError as exc:
-            remedy = 'is not JSON; write {"apiKey": "..."}'
-            raise ConfigError(str(path), remedy) from exc
-        found = {name.lower(): value for name, value in document.items()}
-        text = found.get("apikey", "")
-    if not isinstance(text, str) or not text:
-        raise ConfigError(str(path), 'holds no key; write {"apiKey": "..."}')
-    return Secret(text)
+    return read_secret(path, "apiKey")

@@ -13,6 +13,7 @@ import weakref
 
 from . import files as bodies
 from .client import ClientOptions, TaskClient
+from .config import Profile
 from .exceptions import InvalidArgument
 from .handle import TaskHandle
 from .sansio import codec
@@ -23,7 +24,7 @@ from .sansio.desp_jobs import CostEstimate, LogLine, OutputFile, parse_file
 from .sansio.dialect import Launched, Prepared
 from .sansio.filenames import safe_filename
 from .sansio.http import Part, Response, build_multipart
-from .sansio.urls import split_base
+from .sansio.urls import is_loopback, split_base
 
 
 __all__ = ["DespClient", "DespResources", "DespSubmit"]
@@ -33,6 +34,14 @@ TOKEN_URL = "https://auth.destine.eu/realms/desp/protocol/openid-connect/token" 
 
 CLIENT_ID = "insula-public"
 """The name under which DestinE knows those who ask without a secret."""
+
+SCOPE = "openid"
+"""What is asked for there."""
+
+NEEDS = (
+    "DESP needs a username with token_file or token; or access_token_file or "
+    "access_token; or a username with token_url and password_file or password"
+)
 
 UPLOAD_TIMEOUT = 3600.0
 """Seconds for an upload; the service takes files of up to 6 GB."""
@@ -131,7 +140,7 @@ class DespClient(TaskClient):
         password: Credential,
         token_url: str = TOKEN_URL,
         client_id: str = CLIENT_ID,
-        scope: str = "openid",
+        scope: str = SCOPE,
         **options: Unpack[ClientOptions],
     ) -> Self:
         """
@@ -154,6 +163,29 @@ class DespClient(TaskClient):
             scope=scope,
         )
         return cls(url, auth=auth, **options)
+
+    @classmethod
+    def from_profile(cls, profile: Profile, **options: Unpack[ClientOptions]) -> Self:
+        """
+        Make a client as a profile says; see :meth:`Profile.load`.
+
+        Args:
+            profile: where the platform is, and one of these: user name and token,
+                an access token, or user name, password and token URL. A platform on
+                this machine needs none of them.
+            options: see :class:`ClientOptions`; they win over the profile's clocks.
+
+        Raises:
+            ConfigError: the profile is of another protocol, or lacks something.
+        """
+        profile.check_protocol(DespDialect.protocol)
+        if profile.url is None:
+            raise profile.complaint("it needs a url")
+        merged: ClientOptions = {**profile.clocks, **options}
+        signing = _auth_of(profile)
+        if signing is None and not is_loopback(profile.url):
+            raise profile.complaint(NEEDS)
+        return cls(profile.url, auth=signing, **merged)
 
     # --- submit --------------------------------------------------------------
 
@@ -427,6 +459,28 @@ def _auth(
     if access_token is not None:
         return bearer(access_token)
     return auth or NoAuth()
+
+
+def _auth_of(profile: Profile) -> Auth | None:
+    access_token = profile.credential("access_token")
+    if access_token is not None:
+        return bearer(access_token)
+    token, password = profile.credential("token"), profile.credential("password")
+    if token is None and password is None:
+        return None
+    if profile.username is None:
+        raise profile.complaint(NEEDS)
+    if token is not None:
+        return basic(profile.username, token)
+    if password is None or profile.token_url is None:
+        raise profile.complaint(f"a password needs a token_url, such as {TOKEN_URL}")
+    return OAuth2Password(
+        profile.token_url,
+        username=profile.username,
+        password=password,
+        client_id=profile.client_id or CLIENT_ID,
+        scope=SCOPE,
+    )
 
 
 def _config_id(prepared: Prepared | str) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Unpack
+from typing import Any, Self, Unpack
 import warnings
 
 from . import files as bodies
 from .client import ClientOptions, TaskClient
+from .config import Profile
+from .config.credentials import read_secret
 from .exceptions import InvalidArgument
 from .handle import TaskHandle
 from .sansio.auth import Auth, Credential, Secret, bearer
@@ -70,6 +72,44 @@ class OmlClient(TaskClient):
             warnings.warn(message, DeprecationWarning, stacklevel=2)
         auth = _build_auth(place.users, username, password, token)
         super().__init__(dialect, place.origin, auth, options)
+
+    @classmethod
+    def from_profile(cls, profile: Profile, **options: Unpack[ClientOptions]) -> Self:
+        """
+        Make a client as a profile says; see :meth:`Profile.load`.
+
+        A file with a token is read here, one with a password when it is needed.
+
+        Args:
+            profile: where the database is, and a password or a token.
+            options: see :class:`ClientOptions`; they win over the profile's clocks.
+
+        Raises:
+            ConfigError: the profile is of another protocol, or lacks something.
+        """
+        profile.check_protocol(OmlDialect.protocol)
+        if profile.url is None:
+            raise profile.complaint("it needs a url, as the console shows it")
+        token = profile.token
+        if profile.token_file is not None:
+            # Not fetched again and again: a token that is text is kept alive.
+            token = read_secret(profile.token_file, "token")
+        password = profile.credential("password")
+        if token is None and (profile.username is None or password is None):
+            reason = (
+                "OML needs a username with password_file or password, or else "
+                "token_file or token"
+            )
+            raise profile.complaint(reason)
+        merged: ClientOptions = {**profile.clocks, **options}
+        return cls(
+            profile.url,
+            username=profile.username if token is None else None,
+            password=password,
+            token=token,
+            api_version=profile.api_version or "v2",
+            **merged,
+        )
 
     # --- scripts as tasks ----------------------------------------------------
 

@@ -226,10 +226,10 @@ def test_key_file(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "holds no key"),
-        ("{}", "holds no key"),
-        ('{"apiKey": ""}', "holds no key"),
-        ('{"apiKey": 7}', "holds no key"),
+        ("", "holds no apiKey"),
+        ("{}", "holds no apiKey"),
+        ('{"apiKey": ""}', "holds no apiKey"),
+        ('{"apiKey": 7}', "holds no apiKey"),
         ('{"apiKey": "secret"', "is not JSON"),
     ],
 )
@@ -548,9 +548,8 @@ def test_profile_that_is_not_enough(settings: dict[str, Any], reason: str) -> No
 
 def test_profile_of_another_protocol() -> None:
     """A profile of another service is not taken for one of AIMMS."""
-    profile = Profile(name="work", account="acme", api_key="secret", app="A")
-    object.__setattr__(profile, "protocol", "oml")
-    with pytest.raises(ConfigError, match="it is of oml, not of AIMMS"):
+    profile = Profile(name="work", protocol="oml", url="https://adb.example")
+    with pytest.raises(ConfigError, match="of Oracle Machine Learning, not of AIMMS"):
         AimmsClient.from_profile(profile)
 
 

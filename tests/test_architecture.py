@@ -46,7 +46,7 @@ LAYERS = [
 
 FLOORS = {room: floor for floor, rooms in enumerate(LAYERS) for room in rooms}
 
-ROOMS_OF_SEVERAL = {"cli", "integrations", "sansio", "server"}
+ROOMS_OF_SEVERAL = {"cli", "config", "integrations", "sansio", "server"}
 """Folders, whose modules may import each other without cycles."""
 
 DIALECTS = {"aimms", "desp", "oml", "vantiq"}
@@ -78,6 +78,7 @@ PURE_IMPORTS = {
     "email",
     "enum",
     "functools",
+    "hashlib",
     "heapq",
     "html",
     "ipaddress",

@@ -1,9 +1,8 @@
-"""Profiles and logging."""
+"""Profiles, and the clients that are made of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-import logging
 import os
 from pathlib import Path
 import sys
@@ -13,8 +12,11 @@ import warnings
 import pytest
 
 from asynctasks.aimms import AimmsClient
-from asynctasks.config import Profile, configure_logging
+from asynctasks.config import Profile
+from asynctasks.config.protocols import FILES
+from asynctasks.desp import DespClient
 from asynctasks.exceptions import ConfigError
+from asynctasks.oml import OmlClient
 from asynctasks.sansio.auth import Secret
 
 
@@ -33,6 +35,15 @@ version = "007"
 [profiles.desk]
 url = "http://localhost:8080"
 api_version = "v1"
+"""
+
+
+OML = """
+[profiles.db]
+protocol = "oml"
+url = "https://adb.example/oml"
+username = "ann"
+password_file = "p.txt"
 """
 
 
@@ -181,14 +192,65 @@ def test_key_replaces_the_file_of_a_key(config: Path) -> None:
     assert (Secret(KEY), None) == (profile.api_key, profile.api_key_file)
 
 
+def test_credential_replaces_any_other(config: Path) -> None:
+    """A token of the environment wins over the password file of the profile."""
+    config.write_text(OML)
+    profile = load(config, environ={"ASYNCTASKS_TOKEN": KEY})
+
+    assert (Secret(KEY), None) == (profile.token, profile.password_file)
+    assert "ann" == profile.username
+
+
+def test_environment_of_other_protocols_is_left_alone(config: Path) -> None:
+    """What the profile's protocol does not take may be in the environment."""
+    config.write_text(OML)
+    profile = load(config, environ={"ASYNCTASKS_API_KEY": KEY})
+
+    assert (None, config.parent / "p.txt") == (profile.api_key, profile.password_file)
+
+
+def test_protocol_comes_from_the_environment(config: Path) -> None:
+    """The environment alone can name a service of any protocol."""
+    environ = {
+        "ASYNCTASKS_PROTOCOL": "desp",
+        "ASYNCTASKS_BASE_URL": "https://insula.example",
+        "ASYNCTASKS_USERNAME": "ann",
+        "ASYNCTASKS_TOKEN": KEY,
+        "ASYNCTASKS_API_KEY": KEY,
+    }
+    profile = load(config, environ=environ)
+
+    assert ("desp", "ann", Secret(KEY)) == (
+        profile.protocol,
+        profile.username,
+        profile.token,
+    )
+
+
+def test_identity_provider_stays_with_its_address(config: Path) -> None:
+    """A password goes to no identity provider that another address was meant for."""
+    config.write_text(
+        '[profiles.d]\nprotocol = "desp"\nurl = "https://a.example"\n'
+        'token_url = "https://id.example/token"\n'
+    )
+
+    assert "https://id.example/token" == load(config, "d").token_url
+    assert None is load(config, "d", url="https://b.example").token_url
+
+
 # --- keys --------------------------------------------------------------------
 
 
 def test_key_does_not_show_itself() -> None:
     """No form of a profile shows its secrets."""
-    profile = Profile(name="x", account="a", api_key=KEY, token=KEY)
+    profiles = [
+        Profile(name="x", account="a", api_key=KEY),
+        Profile(name="x", protocol="oml", username="u", password=KEY),
+        Profile(name="x", protocol="desp", token=KEY),
+        Profile(name="x", protocol="desp", access_token=KEY),
+    ]
 
-    assert KEY not in f"{profile} {profile!r}"
+    assert KEY not in f"{profiles} {profiles!r}"
 
 
 def test_key_file_is_beside_the_profiles(config: Path) -> None:
@@ -205,7 +267,7 @@ def test_open_key_file_is_warned_of(config: Path) -> None:
     path.write_text(KEY)
     config.write_text('[profiles.k]\naccount = "a"\napi_key_file = "k.txt"\n')
     path.chmod(0o640)
-    with pytest.warns(UserWarning, match="others can read this key"):
+    with pytest.warns(UserWarning, match="others can read this secret"):
         load(config)
     path.chmod(0o600)
     with warnings.catch_warnings():
@@ -214,75 +276,15 @@ def test_open_key_file_is_warned_of(config: Path) -> None:
 
 
 @POSIX
-@pytest.mark.parametrize("name", ["api_key", "token"])
+@pytest.mark.parametrize("name", sorted(FILES))
 def test_key_in_an_open_file_is_refused(config: Path, name: str) -> None:
     """A key among the profiles is taken only from a private file."""
     config.write_text(f'[profiles.k]\naccount = "a"\n{name} = "{KEY}"\n')
     config.chmod(0o644)
-    with pytest.raises(ConfigError, match="chmod 600") as caught:
+    with pytest.raises(ConfigError, match=rf"chmod 600.*{name}_file") as caught:
         load(config)
 
     assert KEY not in str(caught.value)
-
-
-# --- bad input ---------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("x =", "is not TOML"),
-        ("", "name a profile, or set default_profile; there are: none"),
-        (TWO, "name a profile, or set default_profile; there are: desk, prod"),
-        ('default_profile = "x"\n' + TWO, "no profile 'x'; there are: desk, prod"),
-        ("default_profile = 7\n" + TWO, "default_profile must be"),
-        ("profiles = 7", "profiles must be tables"),
-        ("profiles.x = 7", "no profile 'x'"),
-        ("profile.x = {}", "'profile' is no setting; do you mean profiles"),
-        ("profiles.x.acount = 'a'", "'acount' is no setting; do you mean account"),
-        ("profiles.x.timeout = 7", "'timeout' is no setting; do you mean patience"),
-        ("profiles.x.zzz = 7", "'zzz' is no setting; there are: account"),
-        ("profiles.x.version = 7", 'version: write it as text, such as "007"'),
-        ("profiles.x.app = 7", 'app: write it as text, such as app = "7"'),
-        ("profiles.x.app = ''", "app: write it as text"),
-        ("profiles.x.patience = 'x'", "'x' is not a number of seconds above 0"),
-        ("profiles.x.patience = true", "True is not a number of seconds above 0"),
-        ("profiles.x.patience = inf", "inf is not a number of seconds above 0"),
-        ("profiles.x.attempt_timeout = 0", "0 is not a number of seconds above 0"),
-        (
-            "profiles.x.protocol = 'y'",
-            "protocol 'y' is not known; choose one of",
-        ),
-        ("profiles.x.deployment = 'y'", "deployment 'y' is not known; choose one of"),
-        ("profiles.x = {url = 'u', account = 'a'}", "url or its account, not both"),
-    ],
-)
-def test_unsound_file_is_refused(config: Path, text: str, words: str) -> None:
-    """What is wrong in a file is told with its place and a remedy."""
-    config.write_text(text)
-    with pytest.raises(ConfigError) as caught:
-        load(config)
-
-    assert words in str(caught.value)
-
-
-def test_unknown_profile_is_refused(config: Path) -> None:
-    """A profile that does not exist is refused with those that do."""
-    config.write_text(TWO)
-    with pytest.raises(ConfigError, match="no profile 'test'; there are: desk, prod"):
-        load(config, "test")
-
-
-def test_unreadable_file_is_refused(tmp_path: Path) -> None:
-    """A file that cannot be read is told with the reason."""
-    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
-        load(tmp_path, "prod")
-
-
-def test_text_that_is_no_time_names_its_variable() -> None:
-    """A wrong variable of the environment is named."""
-    with pytest.raises(ConfigError, match="ASYNCTASKS_TIMEOUT: 'soon' is not"):
-        Profile.load(environ={"ASYNCTASKS_TIMEOUT": "soon"})
 
 
 # --- clients -----------------------------------------------------------------
@@ -323,72 +325,76 @@ def test_profile_that_is_not_enough_is_refused(profile: Profile, words: str) -> 
         AimmsClient.from_profile(profile)
 
 
-# --- logging -----------------------------------------------------------------
-
-LOGGING = """
-[loggers]
-keys = root, ours
-[handlers]
-keys =
-[formatters]
-keys =
-[logger_root]
-handlers =
-[logger_ours]
-qualname = asynctasks.test_config
-level = ERROR
-handlers =
-"""
+def other(protocol: str, **settings: Any) -> Profile:
+    """Make a profile of another service than AIMMS."""
+    return Profile(
+        name="x", protocol=protocol, url="https://service.example", **settings
+    )
 
 
-@pytest.fixture
-def same_root() -> Any:
-    """Leave the root logger as it was."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
+async def test_oml_client_is_made_of_a_profile(tmp_path: Path) -> None:
+    """A password is fetched when it is needed; the version is the profile's."""
+    path = tmp_path / "password"
+    profile = other("oml", username="ann", password_file=path, patience=5)
+    async with OmlClient.from_profile(profile) as client:
+        assert "OML4Py v2" == client.dialect.title
+        assert ("https://service.example", 5) == (client.origin, client.patience)
+        assert "<OmlAuth ann>" == repr(client._driver.auth)
 
 
-@pytest.mark.usefixtures("same_root")
-def test_logging_is_configured(tmp_path: Path) -> None:
-    """The file sets levels; loggers that exist already go on."""
-    old = logging.getLogger("asynctasks.old")
-    path = tmp_path / "logging.ini"
-    path.write_text(LOGGING)
-    configure_logging(path)
-
-    assert logging.ERROR == logging.getLogger("asynctasks.test_config").level
-    assert not old.disabled
+async def test_oml_client_takes_a_token(tmp_path: Path) -> None:
+    """A token of a file is read at once, so that it can be kept alive."""
+    path = tmp_path / "token"
+    path.write_text(KEY)
+    profile = other("oml", username="ann", token_file=path)
+    async with OmlClient.from_profile(profile) as client:
+        assert {"Authorization": f"Bearer {KEY}"} == client._driver.auth.headers()
 
 
-@pytest.mark.usefixtures("same_root")
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("settings", "auth"),
     [
-        (None, "cannot be read"),
-        ("", "is no sound logging configuration"),
-        ("x", "is no sound logging configuration: MissingSectionHeaderError"),
-        (LOGGING.replace("ERROR", "LOUD"), "is no sound logging configuration"),
+        ({"username": "ann", "token": KEY}, "<HeaderAuth Authorization>"),
+        ({"access_token": KEY}, "<HeaderAuth Authorization>"),
+        (
+            {"username": "ann", "password": KEY, "token_url": "https://id.example/t"},
+            "<OAuth2Password of 'ann' at https://id.example/t>",
+        ),
     ],
 )
-def test_unsound_logging_is_refused(
-    tmp_path: Path, text: str | None, words: str
+async def test_desp_client_is_made_of_a_profile(
+    settings: dict[str, str], auth: str
 ) -> None:
-    """A file that cannot be used is a ConfigError that names it."""
-    path = tmp_path / "logging.ini"
-    if text is not None:
-        path.write_text(text)
-    with pytest.raises(ConfigError, match=words) as caught:
-        configure_logging(path)
-
-    assert str(path) in str(caught.value)
+    """The kind of credential says how requests are signed."""
+    async with DespClient.from_profile(other("desp", **settings)) as client:
+        assert "DESP (Insula)" == client.dialect.title
+        assert auth == repr(client._driver.auth)
 
 
-def test_shipped_logging_is_sound(same_root: None) -> None:
-    """The logging.ini of the project can be used."""
-    configure_logging(Path(__file__).parent.parent / "logging.ini")
+async def test_desp_on_this_machine_needs_no_token() -> None:
+    """A server of one's own is spoken to without credentials."""
+    profile = Profile(name="x", protocol="desp", url="http://127.0.0.1:1")
+    async with DespClient.from_profile(profile) as client:
+        assert {} == client._driver.auth.headers()
 
-    assert logging.INFO == logging.getLogger("asynctasks").level
-    logging.getLogger("asynctasks").setLevel(logging.NOTSET)
+
+@pytest.mark.parametrize(
+    ("client", "profile", "words"),
+    [
+        (OmlClient, Profile(name="x", protocol="oml"), "needs a url"),
+        (OmlClient, other("oml", username="ann"), "needs a username with password"),
+        (OmlClient, other("oml", password=KEY), "needs a username with password"),
+        (OmlClient, other("desp"), "of DESP, not of Oracle Machine Learning"),
+        (DespClient, Profile(name="x", protocol="desp"), "needs a url"),
+        (DespClient, other("desp", username="ann"), "needs a username with token"),
+        (DespClient, other("desp", token=KEY), "needs a username with token"),
+        (DespClient, other("desp", username="a", password=KEY), "needs a token_url"),
+        (DespClient, other("oml"), "of Oracle Machine Learning, not of DESP"),
+    ],
+)
+def test_profile_that_lacks_something_is_refused(
+    client: Any, profile: Profile, words: str
+) -> None:
+    """What is missing is named before anything is sent."""
+    with pytest.raises(ConfigError, match=words):
+        client.from_profile(profile)
