@@ -90,8 +90,8 @@ class Desk:
         ready = prepare(table.schema.name, instance)
         twin = table.twin(ready.instance)
         if twin is not None and table.schema.name in DEFINITIONS:
-            table.update(twin, ready.instance, self._stamp())
-            self.world.redefine(self.namespace, table.schema.name, twin)
+            changes = table.update(twin, ready.instance, self._stamp())
+            self._changed(table, twin, changes)
             return deepcopy(table.rows[twin["_id"]])
         row = table.insert(ready.instance, self.world.new_id(), self._stamp())
         if ready.content is not None:

@@ -58,6 +58,15 @@ class Users:
         """Accept a long-lived token in the name of a user."""
         self._tokens[token] = Login(username.lower())
 
+    def renew(self, username: str, secret: str) -> None:
+        """Let a user have this password and long-lived token, and no others."""
+        name = username.lower()
+        self._tokens = {
+            t: each for t, each in self._tokens.items() if each.username != name
+        }
+        self.add(username, secret)
+        self.add_token(secret, username)
+
     def listed(self) -> list[dict[str, str]]:
         """Return the users as ``authorizedUsers`` does: stored names in lower case."""
         return [

@@ -73,17 +73,17 @@ def vantiq_world(simulator: Simulator, *, api_key: str | None = None) -> VantiqW
     Return the Vantiq part of a world; it is made when it is first asked for.
 
     There is one user, ``developer``, whose password and long-lived access token is
-    the API key, or ``developer`` where there is none. More are added with
+    the API key, or ``developer`` where there never was one. More are added with
     ``world.users.add(name, password)``.
     """
-    secret = api_key or DEVELOPER
     world = simulator.parts.get("vantiq")
     if not isinstance(world, VantiqWorld):
         world = simulator.parts["vantiq"] = VantiqWorld(
             users={}, new_id=lambda: uuid.uuid4().hex[:24], new_token=new_token
         )
-    world.users.add(DEVELOPER, secret)
-    world.users.add_token(secret, DEVELOPER)
+        world.users.renew(DEVELOPER, api_key or DEVELOPER)
+    elif api_key is not None:
+        world.users.renew(DEVELOPER, api_key)
     return world
 
 

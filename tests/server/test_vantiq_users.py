@@ -55,6 +55,21 @@ def test_revoke_and_expire() -> None:
     assert "someuser" == users.check_token("long", 1e12)
 
 
+def test_renew() -> None:
+    """A new secret takes the place of all that a user had."""
+    users = make_users()
+    users.add_token("old", "SomeUser")
+    users.add_token("other", "alice")
+    users.renew("SomeUser", "new")
+
+    assert ["someuser", "alice"] == [
+        users.check_token(t, 0.0) for t in ("new", "other")
+    ]
+    assert "someuser" == users.check_password("someuser", "new")
+    with pytest.raises(Refused):
+        users.check_token("old", 0.0)
+
+
 def test_expired_are_forgotten() -> None:
     """Tokens that have expired are not kept for ever."""
     users = make_users()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import uuid
 
+import pytest
+
 from asynctasks.sansio.http import Request
 from asynctasks.server.tasks import Order
+from asynctasks.server.vantiq_refusals import Refused
 from asynctasks.server.world import (
     build_halves,
     build_simulator,
@@ -48,12 +51,25 @@ def test_tokens() -> None:
 
 
 def test_vantiq() -> None:
-    """The Vantiq part of a world is one, and its developer has the API key."""
+    """The Vantiq part of a world is one, with a user who is always there."""
     simulator = build_simulator(services=False)
     world = vantiq_world(simulator)
-    again = vantiq_world(simulator, api_key="sesame")
 
-    assert world is again
-    assert "developer" == world.users.check_token("sesame", 0.0)
-    assert "developer" == world.users.check_password("Developer", "sesame")
+    assert world is vantiq_world(simulator)
+    assert "developer" == world.users.check_token("developer", 0.0)
+    assert "developer" == world.users.check_password("Developer", "developer")
     assert 24 == len(world.new_id())
+
+
+def test_vantiq_key() -> None:
+    """Once there was an API key it alone opens, even if asked without one later."""
+    simulator = build_simulator(services=False)
+    for key in (None, "open", "sesame", None):
+        world = vantiq_world(simulator, api_key=key)
+
+    assert "developer" == world.users.check_token("sesame", 0.0)
+    for word in ("developer", "open"):
+        with pytest.raises(Refused):
+            world.users.check_token(word, 0.0)
+        with pytest.raises(Refused):
+            world.users.check_password("developer", word)
