@@ -9,6 +9,7 @@ for (``watch.Looker``); the client on top of it is what users call.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 import logging
 import os
@@ -41,6 +42,7 @@ from .sansio.dialect import (
     TaskStatus,
 )
 from .sansio.http import Flow, Request, Response
+from .sansio.reconcile import Lost, find_lost
 from .sansio.retry import NO_RETRY, backoff, outcome_unknown
 from .sansio.token import build_token
 from .subscriber import StatusSubscription, Subscriber
@@ -51,6 +53,9 @@ from .watcher import Watcher
 __all__ = ["Counts", "Desk", "Manners"]
 
 T = TypeVar("T")
+
+KNOWN = 10_000
+"""Submitted tasks whose ids are remembered, to tell them from lost ones."""
 
 BODIES = 3
 """How often a download is begun at most whose body breaks off."""
@@ -73,6 +78,8 @@ class Counts:
 
     submitted: int = 0
     fetched: int = 0
+    known: deque[str] = attrs.field(factory=lambda: deque(maxlen=KNOWN))
+    """The ids of the tasks that were submitted last."""
 
 
 class Desk:
@@ -165,7 +172,7 @@ class Desk:
         try:
             prepared = await self.driver.drive(flow, kind=Kind.SUBMIT)
         except AsyncTasksError as exc:
-            self._tell_submit(service, began, None, exc)
+            self._tell_submit(service, began, exc)
             raise
         return await self.start(prepared)
 
@@ -175,15 +182,27 @@ class Desk:
         try:
             launched = await self.drive_once(self.dialect.launch(prepared))
         except AsyncTasksError as exc:
-            self._tell_submit(prepared.service, began, None, exc)
+            if isinstance(exc, SubmitOutcomeUnknown):
+                exc.service, exc.config_id = prepared.service, prepared.config_id
+                exc.began = began
+            self._tell_submit(prepared.service, began, exc)
             raise
-        trace = self.manners.trace_context()
+        trace = self._trace()
         if trace is not None:
             ref = attrs.evolve(launched.ref, trace=trace)
             launched = attrs.evolve(launched, ref=ref)
         self.counts.submitted += 1
-        self._tell_submit(prepared.service, began, launched.ref, None)
+        self.counts.known.append(launched.ref.id)
+        self._tell_submit(prepared.service, began, launched)
         return launched
+
+    def _trace(self) -> str | None:
+        try:
+            return self.manners.trace_context()
+        except Exception:
+            # The task was accepted: its handle must not get lost.
+            self.logger.exception("the trace context cannot be had")
+            return None
 
     async def drive_once(self, flow: Flow[T]) -> T:
         """Hold a conversation that starts work; tell if its answer was lost."""
@@ -194,23 +213,33 @@ class Desk:
                 raise
             raise SubmitOutcomeUnknown(exc, getattr(exc, "request", None)) from exc
 
+    async def find_lost(self, error: SubmitOutcomeUnknown) -> list[TaskRef]:
+        """List the tasks that may be of a submit whose answer was lost."""
+        lost = Lost(
+            service=error.service,
+            began=error.began,
+            config_id=error.config_id,
+            known=frozenset(self.counts.known),
+        )
+        return await self.driver.drive(find_lost(self.dialect, lost))
+
     def _tell_submit(
-        self,
-        service: str,
-        began: float,
-        ref: TaskRef | None,
-        error: AsyncTasksError | None,
+        self, service: str, began: float, outcome: Launched | AsyncTasksError
     ) -> None:
-        if self.driver.hooks:
-            self.driver.hooks.tell(
-                SubmitDetails(
-                    service=service,
-                    seconds=asyncio.get_running_loop().time() - began,
-                    task=ref,
-                    token=self.token_of(ref) if ref is not None else "",
-                    error=error,
-                )
+        if not self.driver.hooks:
+            return
+        seconds = asyncio.get_running_loop().time() - began
+        if isinstance(outcome, AsyncTasksError):
+            details = SubmitDetails(service=service, seconds=seconds, error=outcome)
+        else:
+            details = SubmitDetails(
+                service=service,
+                seconds=seconds,
+                task=outcome.ref,
+                token=self.token_of(outcome.ref),
+                status=outcome.status,
             )
+        self.driver.hooks.tell(details)
 
     # --- looking -------------------------------------------------------------
 
@@ -241,7 +270,7 @@ class Desk:
         """Watch a task until :meth:`release`."""
         self.driver.lanes.check()
         watch = self.watcher.hold(ref, self, first=first, since=since)
-        if self.driver.hooks and watch.holders == 1:
+        if self.driver.hooks and watch.holders == 1 and not watch.over:
             self._tell_changes(watch)
         return watch
 
@@ -255,7 +284,7 @@ class Desk:
 
     def _tell_changes(self, watch: Watch) -> None:
         """Tell the hooks of a task, from now on."""
-        before: TaskStatus | None = None
+        before = watch.status
 
         def changed(watch: Watch) -> None:
             nonlocal before
@@ -271,8 +300,6 @@ class Desk:
             before = watch.status
 
         watch.listen(changed)
-        if watch.version:
-            changed(watch)
 
     # --- subscriptions -------------------------------------------------------
 

@@ -227,8 +227,9 @@ class SubmitOutcomeUnknown(TransportError):
     Raised when a submit was sent and its answer was lost.
 
     The service may or may not have accepted the task. Look it up in the
-    service's list of tasks before you submit it again: a repeated submit can
-    run the work twice. ``cause`` says how the answer was lost.
+    service's list of tasks before you submit it again, e.g. with
+    ``client.candidates(error)``: a repeated submit can run the work twice. ``cause``
+    says how the answer was lost.
     """
 
     def __init__(
@@ -239,6 +240,15 @@ class SubmitOutcomeUnknown(TransportError):
     ) -> None:
         super().__init__(str(cause), request, sent)
         self.cause = cause
+
+    service: str = ""
+    """What was to be run."""
+
+    config_id: str | None = None
+    """The stored configuration that was launched, where there is such a step."""
+
+    began: float = 0.0
+    """When the submit began: seconds on the clock of the client's event loop."""
 
     def __str__(self) -> str:
         return (

@@ -348,7 +348,8 @@ class TaskHandle:
         interrupted = False
         while not cancelling.done():
             try:
-                await asyncio.shield(cancelling)
+                # Unlike awaiting it, this neither cancels it nor raises its error.
+                await asyncio.wait([cancelling])
             except asyncio.CancelledError:
                 interrupted = True
         if interrupted:
@@ -362,6 +363,8 @@ class TaskHandle:
             self._tasks.logger.warning(
                 "task %s could not be cancelled: %s", self.id, exc
             )
+        except Exception:
+            self._tasks.logger.exception("task %s could not be cancelled", self.id)
 
     def _hold(self) -> Watch:
         return self._tasks.hold(self._ref, self._status, self._since)

@@ -50,7 +50,7 @@ class RequestDetails:
     """Bytes of the answer's body."""
 
     error: BaseException | None = None
-    """Why no answer arrived."""
+    """Why no answer arrived; None too where the attempt was cancelled."""
 
 
 @attrs.frozen(kw_only=True)
@@ -78,12 +78,19 @@ class SubmitDetails:
     seconds: float
     task: TaskRef | None = None
     token: str = ""
+    status: TaskStatus | None = None
+    """The first status, where the answer to the submit told it."""
+
     error: BaseException | None = None
 
 
 @attrs.frozen(kw_only=True)
 class StatusDetails:
-    """The status of a watched task changed, or there will be no more news of it."""
+    """
+    The status of a watched task changed, or there will be no more news of it.
+
+    What was known before, e.g. from the answer to the submit, is not told again.
+    """
 
     task: TaskRef
     token: str
@@ -110,7 +117,7 @@ class SubscriberDetails:
     """Something happened to the subscriber transport."""
 
     event: str
-    """``"started"``, ``"connected"``, ``"lost"``, ``"gap"``, ``"callback"`` (one
+    """``"started"``, ``"gap"`` (a full queue dropped an event), ``"callback"`` (one
     raised) or ``"closed"``."""
 
     error: BaseException | None = None

@@ -367,7 +367,9 @@ class AimmsDialect(Dialect):
     def parse_row(self, row: Mapping[str, Any]) -> tuple[TaskRef, TaskStatus]:
         """Read a row of the list: a task, as a look at it gives it."""
         status = parse_task(row, Response(200))
-        return TaskRef(id=row["id"], run=status.run), status
+        service = _either(row, "serviceName", "service")
+        known = service if isinstance(service, str) else None
+        return TaskRef(id=row["id"], service=known, run=status.run), status
 
     def select(self, resource: str, query: Query) -> Flow[Page]:
         """

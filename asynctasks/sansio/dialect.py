@@ -476,6 +476,11 @@ class Dialect(ABC):
         del row
         raise UnsupportedOperation("list of tasks", self.title)
 
+    def launched_since(self, config_id: str, since: datetime) -> Flow[list[TaskRef]]:
+        """List the tasks of a stored configuration that were created since then."""
+        yield from ()
+        raise UnsupportedOperation("list of a configuration's tasks", self.title)
+
     # --- resources -----------------------------------------------------------
 
     def select(self, resource: str, query: Query) -> Flow[Page]:

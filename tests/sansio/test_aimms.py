@@ -1249,5 +1249,5 @@ def test_rows_of_surveys() -> None:
     row = {**response.json(), "groupIndex": 3}
     ref, status = CLOUD.parse_row(row)
 
-    assert TaskRef(id=CLOUD_ID, run=3) == ref
+    assert TaskRef(id=CLOUD_ID, service="JobSchedule", run=3) == ref
     assert parse_task(row, response) == status

@@ -1,0 +1,135 @@
+"""
+A submit whose answer was lost: which of the service's tasks may be its.
+
+How that is found out, if at all, is said by ``Capabilities.reconcile``.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+import math
+from typing import TypeVar
+
+import attrs
+
+from .dialect import Dialect, Query, Reconcile, TaskRef, TaskStatus
+from .http import Flow, Response
+from ..exceptions import TransportError, UnsupportedOperation
+
+
+__all__ = ["Lost", "find_lost", "service_time"]
+
+T = TypeVar("T")
+
+ROWS = 10_000
+"""Rows of a list that are searched at most."""
+
+
+@attrs.frozen(kw_only=True)
+class Lost:
+    """A submit whose answer was lost, and what tells its task from others."""
+
+    service: str
+    began: float
+    """When the submit began: seconds on the event loop's clock."""
+
+    config_id: str | None = None
+    """The stored configuration that was launched, where there is such a step."""
+
+    known: frozenset[str] = frozenset()
+    """The ids of tasks that are accounted for."""
+
+    def may_be(self, ref: TaskRef, status: TaskStatus, since: datetime | None) -> bool:
+        """Tell whether a task may be the one, as far as it shows."""
+        if ref.id in self.known or ref.service not in {None, self.service}:
+            return False
+        created = status.created_at
+        return since is None or created is None or created >= since
+
+
+def find_lost(dialect: Dialect, lost: Lost) -> Flow[list[TaskRef]]:
+    """
+    List the tasks that may be of a submit whose answer was lost.
+
+    Those that nobody accounts for, of the same service or configuration, created
+    since the submit began. Where the service does not tell, a task may be the one.
+
+    Raises:
+        UnsupportedOperation: the service lets nobody find out.
+    """
+    how = dialect.capabilities.reconcile
+    if how is Reconcile.ORPHANS:
+        refs = yield from _find_orphans(dialect, lost)
+    elif how is Reconcile.CONFIG and lost.config_id is not None:
+        refs = yield from _find_launched(dialect, lost, lost.config_id)
+    else:
+        raise UnsupportedOperation("search for a lost submit", dialect.title)
+    return [attrs.evolve(ref, service=lost.service) for ref in refs]
+
+
+def _find_orphans(dialect: Dialect, lost: Lost) -> Flow[list[TaskRef]]:
+    heard: list[Response] = []
+    found: dict[str, TaskRef] = {}
+    query: Query | None = dialect.build_survey([TaskRef(id="")])
+    read = 0
+    while query is not None and read < ROWS:
+        page = yield from _overhear(dialect.select(dialect.task_resource, query), heard)
+        since = service_time(heard[0], lost.began)
+        for row in page.rows:
+            ref, status = dialect.parse_row(row)
+            if lost.may_be(ref, status, since):
+                found.setdefault(ref.id, ref)
+        read += len(page.rows)
+        query = page.next
+    return list(found.values())
+
+
+def _find_launched(dialect: Dialect, lost: Lost, config_id: str) -> Flow[list[TaskRef]]:
+    heard: list[Response] = []
+    one = dialect.select(dialect.task_resource, Query(limit=1))
+    yield from _overhear(one, heard)
+    since = service_time(heard[0], lost.began) or datetime.min.replace(tzinfo=UTC)
+    refs = yield from dialect.launched_since(config_id, since)
+    return [ref for ref in refs if ref.id not in lost.known]
+
+
+def _overhear(flow: Flow[T], heard: list[Response]) -> Flow[T]:
+    """Hold a conversation, and keep the answers."""
+    try:
+        step = next(flow)
+        while True:
+            try:
+                answer = yield step
+            except TransportError as exc:
+                step = flow.throw(exc)
+            else:
+                heard.append(answer)
+                step = flow.send(answer)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    finally:
+        flow.close()
+
+
+def service_time(answer: Response, then: float) -> datetime | None:
+    """
+    Return what the service's clock showed at a time of the event loop's clock.
+
+    Args:
+        answer: any answer of the service; its ``Date`` says what its clock shows.
+        then: the time.
+
+    Returns:
+        A whole second before that, because times of services are coarse; None if
+        the answer has no date.
+    """
+    # Not at the top, because it loads socket.
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415
+
+    try:
+        shown = parsedate_to_datetime(answer.headers.get("Date", ""))
+        zoned = shown if shown.tzinfo is not None else shown.replace(tzinfo=UTC)
+        return zoned - timedelta(seconds=math.ceil(answer.at - then) + 1)
+    except (ValueError, OverflowError):
+        return None
