@@ -132,6 +132,7 @@ def build_hub(given: ClientOptions, logger: logging.Logger) -> Hub:
     if transport is not None and session is not None:
         raise InvalidArgument("session", "…", "give a transport or a session, not both")
     learn = None if "poll" in given else LearnedPolicy()
+    hooks = Hooks(given.get("hooks", ()), logger)
     return Hub(
         lanes=Lanes(
             transport or AiohttpTransport(session),
@@ -144,8 +145,10 @@ def build_hub(given: ClientOptions, logger: logging.Logger) -> Hub:
             merge=given.get("merge", True),
             logger=logging.getLogger("asynctasks.watcher"),
         ),
-        subscriber=Subscriber(logger=logging.getLogger("asynctasks.subscriber")),
-        hooks=Hooks(given.get("hooks", ()), logger),
+        subscriber=Subscriber(
+            logger=logging.getLogger("asynctasks.subscriber"), hooks=hooks
+        ),
+        hooks=hooks,
         own_transport=transport is None,
     )
 

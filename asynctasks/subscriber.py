@@ -15,6 +15,7 @@ import logging
 from typing import Union
 
 from .exceptions import InvalidArgument
+from .hooks import Hooks, SubscriberDetails
 from .sansio.dialect import TaskRef
 from .sansio.subscription import Event, EventKind
 from .watch import Watch
@@ -54,6 +55,7 @@ class StatusSubscription:
         wants: Wants | None,
         queue_size: int,
         logger: logging.Logger,
+        hooks: Hooks,
     ) -> None:
         if not callable(callback):
             remedy = "give a function, async or plain, that takes one event"
@@ -71,6 +73,7 @@ class StatusSubscription:
         self._callback = callback
         self._size = queue_size
         self._logger = logger
+        self._hooks = hooks
         self._followed: dict[Watch, Callable[[], None]] = {}
         self._queue: deque[Event] = deque()
         self._missed = 0
@@ -134,6 +137,8 @@ class StatusSubscription:
         """Drop the oldest event whose loss hurts least."""
         passing = (i for i, queued in enumerate(self._queue) if not queued.last)
         del self._queue[next(passing, 0)]
+        if self._hooks and not self._missed:
+            self._hooks.tell(SubscriberDetails(event="gap"))
         self.dropped += 1
         self._missed += 1
 
@@ -163,6 +168,8 @@ class StatusSubscription:
                 raise  # we are; else something that the callback awaited was
             self.failures += 1
             self._logger.exception("a callback raised; it stays subscribed")
+            if self._hooks:
+                self._hooks.tell(SubscriberDetails(event="callback", error=exc))
 
 
 def _is_cancelled() -> bool:
@@ -187,10 +194,12 @@ class Subscriber:
 
     Args:
         logger: gets the errors of callbacks.
+        hooks: told of starts, gaps, errors of callbacks and the end.
     """
 
-    def __init__(self, *, logger: logging.Logger) -> None:
+    def __init__(self, *, logger: logging.Logger, hooks: Hooks | None = None) -> None:
         self._logger = logger
+        self._hooks = Hooks((), logger) if hooks is None else hooks
         self._subscriptions: dict[StatusSubscription, None] = {}  # ordered
         self._arrivals: asyncio.Queue[StatusSubscription] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
@@ -213,6 +222,8 @@ class Subscriber:
         for subscription in self._subscriptions:
             self._arrivals.put_nowait(subscription)
         self._task = asyncio.create_task(self._run(), name="asynctasks-subscriber")
+        if self._hooks:
+            self._hooks.tell(SubscriberDetails(event="started"))
         return self._task
 
     def add(
@@ -232,7 +243,11 @@ class Subscriber:
             queue_size: events that may wait for the callback.
         """
         subscription = StatusSubscription(
-            callback, wants=wants, queue_size=queue_size, logger=self._logger
+            callback,
+            wants=wants,
+            queue_size=queue_size,
+            logger=self._logger,
+            hooks=self._hooks,
         )
         self.start()
         self._subscriptions[subscription] = None
@@ -250,6 +265,8 @@ class Subscriber:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+            if self._hooks:
+                self._hooks.tell(SubscriberDetails(event="closed"))
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as workers:

@@ -32,6 +32,9 @@ OPEN = 10_000
 
 NANO = 1_000_000_000
 
+NOWHERE = Context()
+"""Of a task whose caller is not known: the watcher runs in anybody's context."""
+
 
 @attrs.define
 class Spans:
@@ -54,7 +57,7 @@ class OpenTelemetryHook:
 
     def __init__(self, tracer: Tracer | None = None) -> None:
         self._tracer = tracer or trace.get_tracer("asynctasks")
-        self._open: OrderedDict[tuple[str, int | None], Spans] = OrderedDict()
+        self._open: OrderedDict[str, Spans] = OrderedDict()  # by token
 
     @staticmethod
     def trace_context() -> str | None:
@@ -81,15 +84,17 @@ class OpenTelemetryHook:
         if details.error is not None:
             _fail(spans.task, details.error)
             spans.task.end(now)
-        else:
-            self._keep(task, spans)
+            return
+        self._keep(details.token, spans)
+        if details.status is not None and not details.status.done:
+            self._part(spans, details.status.state, now)
 
     def _changed(self, details: StatusDetails) -> None:
         now = time.time_ns()
-        spans = self._open.get((details.task.id, details.task.run))
+        spans = self._open.get(details.token)
         if spans is None:  # submitted by another process, or long ago
-            spans = Spans(self._begin(details.task, now))
-            self._keep(details.task, spans)
+            spans = Spans(self._begin(details.task, now, NOWHERE))
+            self._keep(details.token, spans)
         state = details.status.state if details.status is not None else None
         over = details.error is not None or (
             details.status is not None and details.status.done
@@ -112,6 +117,8 @@ class OpenTelemetryHook:
 
     def _end(self, details: StatusDetails, spans: Spans, now: int) -> None:
         status = details.status
+        if not spans.task.is_recording():
+            return
         if status is not None:
             spans.task.set_attribute("asynctasks.state", status.state.value)
             spans.task.set_attribute("asynctasks.word", status.word)
@@ -123,15 +130,15 @@ class OpenTelemetryHook:
 
     def _fetched(self, details: ResultDetails) -> None:
         now = time.time_ns()
-        key = (details.task.id, details.task.run)
-        spans = self._open.get(key) or Spans(self._begin(details.task, now))
         begun = now - int(details.seconds * NANO)
+        spans = self._open.pop(details.token, None)
+        if spans is None:
+            spans = Spans(self._begin(details.task, begun))
         self._child(spans, "result", begun, now, details.error)
-        spans.task.end(now)  # does nothing where it has ended
-        self._open.pop(key, None)
+        _close(spans, now)
 
-    def _begin(self, task: TaskRef, begun: int) -> Span:
-        context: Context | None = None
+    def _begin(self, task: TaskRef, begun: int, context: Context | None = None) -> Span:
+        """Begin the span of a task, in *context* if it brings no trace along."""
         if task.trace is not None:
             context = propagate.extract({"traceparent": task.trace})
         span = self._tracer.start_span(
@@ -158,11 +165,18 @@ class OpenTelemetryHook:
             _fail(span, error)
         span.end(ended)
 
-    def _keep(self, task: TaskRef, spans: Spans) -> None:
-        self._open[task.id, task.run] = spans
+    def _keep(self, token: str, spans: Spans) -> None:
+        self._open[token] = spans
         if len(self._open) > OPEN:
             _, oldest = self._open.popitem(last=False)
-            oldest.task.end()
+            _close(oldest, time.time_ns())
+
+
+def _close(spans: Spans, now: int) -> None:
+    """End what of a task's spans has not ended."""
+    for span in (spans.part, spans.task):
+        if span is not None and span.is_recording():
+            span.end(now)
 
 
 def _fail(span: Span, error: BaseException) -> None:

@@ -8,6 +8,8 @@ Metrics for Prometheus (extra ``metrics``).
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 from ..hooks import (
@@ -22,6 +24,9 @@ from ..hooks import (
 
 
 __all__ = ["PrometheusHook"]
+
+OPEN = 100_000
+"""Open tasks that are remembered at most; beyond, the oldest is not counted."""
 
 TASK_BUCKETS = (0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
 
@@ -38,6 +43,7 @@ class PrometheusHook:
     """
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        self._seen: OrderedDict[str, str] = OrderedDict()
         self._requests = Histogram(
             "asynctasks_request_seconds",
             "Attempts of requests, by what came back.",
@@ -71,7 +77,7 @@ class PrometheusHook:
         )
         self._open = Gauge(
             "asynctasks_tasks_open",
-            "Tasks that are watched and not over.",
+            "Tasks that were seen open and have not been seen to end.",
             ["service"],
             registry=registry,
         )
@@ -91,7 +97,7 @@ class PrometheusHook:
     def __call__(self, details: Details) -> None:
         """Count an event."""
         if isinstance(details, RequestDetails):
-            outcome = _outcome(details.error, str(details.status))
+            outcome = _outcome(details.error, str(details.status or "cancelled"))
             labels = (details.origin, details.method, outcome)
             self._requests.labels(*labels).observe(details.seconds)
         elif isinstance(details, RetryDetails):
@@ -99,6 +105,8 @@ class PrometheusHook:
         elif isinstance(details, SubmitDetails):
             outcome = _outcome(details.error, "accepted")
             self._submits.labels(details.service, outcome).inc()
+            if details.task is not None:
+                self._note(details.token, details.service)
         elif isinstance(details, StatusDetails):
             self._status(details)
         elif isinstance(details, ResultDetails):
@@ -111,17 +119,26 @@ class PrometheusHook:
         service = details.task.service or ""
         status = details.status
         over = details.error is not None or (status is not None and status.done)
-        if details.before is None and not over:
-            self._open.labels(service).inc()
         if not over:
+            self._note(details.token, service)
             return
-        if details.before is not None:
+        if self._seen.pop(details.token, None) is not None:
             self._open.labels(service).dec()
         known = status is not None and details.error is None
         state = status.state.value if status is not None and known else "lost"
         self._ended.labels(service, state).inc()
         if status is not None and status.run_time is not None:
             self._durations.labels(service).observe(status.run_time)
+
+    def _note(self, token: str, service: str) -> None:
+        """Count an open task, once."""
+        if token in self._seen:
+            return
+        self._seen[token] = service
+        self._open.labels(service).inc()
+        if len(self._seen) > OPEN:
+            _, forgotten = self._seen.popitem(last=False)
+            self._open.labels(forgotten).dec()
 
 
 def _outcome(error: BaseException | None, success: str) -> str:
