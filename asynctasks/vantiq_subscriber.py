@@ -281,9 +281,9 @@ class VantiqSubscriber:
                     await self._attend(notice)
                 elif request_id in inboxes:
                     inbox = inboxes[request_id]
-                    if len(inbox.queue) >= inbox.size:
-                        await self._make_room(inbox)
-                    inbox.put("message", frame)
+                    full = len(inbox.queue) >= inbox.size
+                    if not full or await self._make_room(inbox):
+                        inbox.put("message", frame)
             if machine.sending:
                 await self._send(stream)
             turn -= 1
@@ -291,23 +291,29 @@ class VantiqSubscriber:
                 turn = BURST
                 await asyncio.sleep(0)
 
-    async def _make_room(self, inbox: Inbox) -> None:
-        """Do what the subscription's policy says of a queue that is full."""
+    async def _make_room(self, inbox: Inbox) -> bool:
+        """
+        Do what the subscription's policy says of a queue that is full.
+
+        Returns:
+            Whether there is room now; if not, the subscription is over.
+        """
         if inbox.policy == "error":
             reason = f"more than {inbox.size} events wait for the callback"
             self._logger.error("%s: %s; it ends", inbox.request_id, reason)
             inbox.put(What.ERROR.value, _failure(inbox.request_id, reason))
             self._machine.unsubscribe(inbox.request_id)
             self._end(inbox.request_id)
-            return
+            return False
         if inbox.policy == "block" and not inbox.stalled:
             if await inbox.room(STALLED_AFTER):
-                return
+                return True
             inbox.stalled = True
             self._logger.warning(
                 "The callback of %s does not move; it loses events", inbox.request_id
             )
         inbox.drop()
+        return True
 
     async def _attend(self, notice: Notice) -> None:
         """Deal with what is no event."""

@@ -213,3 +213,28 @@ async def test_callback_for_the_end_may_raise(
 async def test_leaving_what_was_never_entered(client: Vantiq) -> None:
     """Without a transport there is nothing to leave."""
     assert not await client.unsubscribe(*PLACE)
+
+
+async def test_feed_needs_a_token(server: ScriptedVantiq) -> None:
+    """Without a token no transport is started."""
+    client = Vantiq(server.url)
+    with pytest.raises(VantiqException, match=r"subscriber\.notauthenticated"):
+        await client.start_subscriber_transport()
+
+
+async def test_feed_needs_a_transport(client: Vantiq) -> None:
+    """Without a transport nothing is acknowledged."""
+    with pytest.raises(VantiqException, match="notransport"):
+        await client.ack(TOPIC, "s", {"partitionId": 1, "sequenceId": 2})
+
+
+async def test_acknowledging(server: ScriptedVantiq, client: Vantiq) -> None:
+    """An event of a persistent subscription is acknowledged by its name."""
+    server.names[TOPIC] = "sub-1"
+    async with client.events(*PLACE, params={"persistent": True}) as events:
+        await server.push(TOPIC, 1, partitionId=1, sequenceId=2)
+        async with asyncio.timeout(2):
+            await events.ack(await anext(events))
+            await server.heard(3)
+
+    assert "sub-1" == server.frames[2]["parameters"]["subscriptionName"]
