@@ -6,92 +6,71 @@ What :class:`Journal` acknowledged survives the death of the process.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import Collection, Mapping
+from functools import partial
 import os
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import attrs
-
-from .sansio.ledger import Entry, ItemState
+from . import journal_items as items
+from .journal_file import JournalFile
+from .journal_reader import JournalReader, JournalSummary
+from .journal_writer import Writer
+from .sansio.ledger import Entry
 
 
 __all__ = ["Journal", "JournalReader", "JournalSummary"]
 
 
-@attrs.frozen(kw_only=True)
-class JournalSummary:
-    """What is in a journal, counted."""
-
-    path: str
-    version: int
-    """Of the schema."""
-
-    origin: str
-    """The service's origin; empty before the first run."""
-
-    protocol: str
-    variant: str
-    counts: Mapping[ItemState, int]
-    """Items by state; every state is there."""
-
-    total: int
-    """Items in all; inputs that were not read yet are not among them."""
-
-    runs: int
-    """How many processes have written to it."""
-
-    began: float | None
-    """When the first run began, in seconds since the epoch."""
-
-    written: float | None
-    """When it was last written."""
-
-    locked_by: int | None
-    """The process that uses it now; None if there is none."""
-
-    damaged: int = 0
-    """Rows that cannot be read."""
-
-
-class JournalReader:
+class Journal:
     """
-    Reads a journal without writing to it, also while another process does.
+    A journal that this process alone writes to; make one with :meth:`open`.
 
-    Use it as a context manager, or call :meth:`close`. It blocks: within a loop, use
-    it in a thread.
+    Use it as an async context manager, or call :meth:`close`. It belongs to the
+    event loop in which it was opened. What the methods return may be awaited: it is
+    done when it is on the disk. The order is that of the calls.
     """
 
-    def __enter__(self) -> Self:
-        raise NotImplementedError
+    def __init__(self, path: Path, writer: Writer, run: int) -> None:
+        self.path = path
+        self.run = run
+        """The number of this run, from 1."""
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        raise NotImplementedError
+        self._writer = writer
 
-    def close(self) -> None:
-        """Close the file; may be called twice."""
-
-    def summary(self) -> JournalSummary:
-        """Count what is there."""
-        raise NotImplementedError
-
-    def items(self, *states: ItemState) -> Iterator[Entry]:
+    @classmethod
+    async def open(
+        cls,
+        path: str | os.PathLike[str],
+        facts: Mapping[str, str] | None = None,
+        *,
+        resume: bool = True,
+    ) -> Self:
         """
-        Go through the items in the order of their index; never holds all in memory.
+        Open a journal, or make a new one.
 
         Args:
-            states: only items in these; by default all.
+            path: of the file; its folder must exist.
+            facts: what it is about, e.g. the origin of the service; one that is about
+                something else is refused.
+            resume: go on with one that has items; else such a one is refused.
+
+        Raises:
+            JournalLocked: another process uses it.
+            JournalCorrupt: it is damaged, of a newer version, or no journal.
+            JournalError: it cannot be opened, has items, or is about something else.
         """
-        raise NotImplementedError
-
-
-class Journal:
-    """The journal of a batch, to be written by this process alone."""
+        where = Path(path)
+        begin = partial(items.begin_run, path=where, facts=facts or {}, resume=resume)
+        writer = Writer(partial(JournalFile, where), begin)
+        try:
+            return cls(where, writer, await asyncio.shield(writer.opened))
+        except asyncio.CancelledError:
+            writer.stop()
+            await asyncio.wait([writer.ended])
+            raise
 
     @classmethod
     def read(
@@ -109,4 +88,86 @@ class Journal:
             JournalCorrupt: it is damaged, of a newer version, or no journal.
             JournalError: there is no such file, or it cannot be read.
         """
-        raise NotImplementedError
+        return JournalReader(Path(path), salvage=salvage)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """
+        Write what is left, and close the file; may be called twice.
+
+        Raises:
+            JournalFull: something that happened could not be written.
+        """
+        self._writer.stop()
+        await asyncio.shield(self._writer.ended)
+
+    @property
+    def full(self) -> bool:
+        """Whether the last attempt to write found the disk full."""
+        return self._writer.full
+
+    def put(self, entry: Entry, *, fact: bool = True) -> asyncio.Future[None]:
+        """
+        Write what is known of an item.
+
+        Args:
+            entry: after a step.
+            fact: it has happened, whether the disk is full or not: try to write it
+                again with everything that is written later.
+
+        Raises:
+            JournalFull: when awaited: it is not on the disk.
+        """
+        return self._writer.put(
+            lambda connection: items.put(connection, entry, self.run), fact=fact
+        )
+
+    def claim(
+        self, entry: Entry, *, named: bool = True, intend_at: float | None = None
+    ) -> asyncio.Future[tuple[Entry, bool]]:
+        """
+        Take an item into this run: find what is known of it, or write a new one.
+
+        Args:
+            entry: what is known without the journal.
+            named: its key was given, so that two items of a run cannot have it; else
+                the second of two equal inputs gets a key of its own.
+            intend_at: of a new one, intend to submit it in the same breath.
+
+        Returns:
+            What is known, and whether it is new.
+
+        Raises:
+            InvalidArgument: when awaited: this run has taken the key already.
+        """
+        return self._writer.put(
+            partial(
+                items.claim, entry=entry, run=self.run, named=named, intend_at=intend_at
+            )
+        )
+
+    def get(self, key: str) -> asyncio.Future[Entry | None]:
+        """Read one item."""
+        return self._writer.put(partial(items.get, key=key))
+
+    def unsettled(self) -> asyncio.Future[list[Entry]]:
+        """Read the items that were submitted, or may have been, and have not ended."""
+        return self._writer.put(items.unsettled)
+
+    def unseen(self) -> asyncio.Future[int]:
+        """Count the items of earlier runs that this one has not taken."""
+        return self._writer.put(partial(items.unseen, run=self.run))
+
+    def accounted(self, ids: Collection[str]) -> asyncio.Future[frozenset[str]]:
+        """Tell which of these ids of tasks belong to items, or may."""
+        return self._writer.put(partial(items.accounted, ids=ids))

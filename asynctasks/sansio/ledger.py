@@ -165,6 +165,9 @@ class Entry:
     token: str = ""
     """The token of the remote task; empty before it was accepted."""
 
+    task_id: str = ""
+    """The service's id of it."""
+
     failure: Failure | None = None
     """Why there is no result."""
 
@@ -210,14 +213,12 @@ def advance(entry: Entry, step: Step, at: float, **facts: Any) -> Entry:
 def _implied(entry: Entry, step: Step, at: float) -> dict[str, Any]:
     """Return what follows from a step by itself."""
     if step is Step.INTEND:
-        failed = entry.failure is not None
+        failed = () if entry.failure is None else (entry.failure.kind,)
         return {
+            **FRESH,
             "attempts": entry.attempts + 1,
             "timings": Timings(submitted=at),
-            "retries": (*entry.retries, entry.failure.kind)
-            if failed and entry.failure is not None
-            else entry.retries,
-            **FRESH,
+            "retries": entry.retries + failed,
         }
     if step is Step.ACCEPT:
         return {
@@ -226,12 +227,13 @@ def _implied(entry: Entry, step: Step, at: float) -> dict[str, Any]:
             "candidates": (),
         }
     if step is Step.WITHDRAW:
-        return {"attempts": entry.attempts - 1, "timings": Timings(), **FRESH}
+        return {**FRESH, "attempts": entry.attempts - 1, "timings": Timings()}
     return {"timings": attrs.evolve(entry.timings, fetched=at)}
 
 
 FRESH: Mapping[str, Any] = {
     "token": "",
+    "task_id": "",
     "failure": None,
     "candidates": (),
     "config_id": None,

@@ -1,0 +1,156 @@
+"""What is asked of the items of a journal, as statements on its connection."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+import sqlite3
+import time
+
+import attrs
+
+from .exceptions import InvalidArgument, JournalError
+from .journal_rows import COLUMNS, LIST, build_row, parse_row
+from .sansio.ledger import Entry, ItemState, Step, advance
+
+
+__all__ = [
+    "accounted",
+    "begin_run",
+    "claim",
+    "get",
+    "put",
+    "unseen",
+    "unsettled",
+]
+
+ALL = ", ".join(COLUMNS)
+
+PLACES = ", ".join("?" * (len(COLUMNS) + 1))
+
+UPDATES = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS[1:])
+
+# Nothing but names of columns is ever put together into a statement.
+
+PUT = (
+    f"INSERT INTO items ({ALL}, run) VALUES ({PLACES}) "  # noqa: S608
+    f"ON CONFLICT (key) DO UPDATE SET {UPDATES}"
+)
+
+GET = f"SELECT {ALL}, run FROM items WHERE key = ?"  # noqa: S608
+
+
+def begin_run(
+    connection: sqlite3.Connection,
+    path: Path,
+    facts: Mapping[str, str],
+    *,
+    resume: bool,
+) -> int:
+    """
+    Note a new run; return its number.
+
+    Raises:
+        JournalError: the journal is about something else, or has items already.
+    """
+    known = dict(connection.execute("SELECT name, value FROM facts"))
+    for name, value in facts.items():
+        if known.setdefault(name, value) != value:
+            reason = f"belongs to the {name} {known[name]}, not to {value}"
+            raise JournalError(str(path), reason)
+    (items,) = connection.execute("SELECT count(*) FROM items").fetchone()
+    if items and not resume:
+        raise JournalError(str(path), f"has {items} items: resume it, or name another")
+    sql = "REPLACE INTO facts (name, value) VALUES (?, ?)"
+    connection.executemany(sql, known.items())
+    now = time.time()
+    sql = "INSERT INTO runs (began, beat) VALUES (?, ?)"
+    return int(connection.execute(sql, (now, now)).lastrowid or 0)
+
+
+def put(connection: sqlite3.Connection, entry: Entry, run: int) -> None:
+    """Write what is known of an item."""
+    connection.execute(PUT, (*build_row(entry), run))
+
+
+def get(connection: sqlite3.Connection, key: str) -> Entry | None:
+    """Read one item."""
+    row = connection.execute(GET, (key,)).fetchone()
+    return None if row is None else parse_row(row[:-1])
+
+
+def claim(
+    connection: sqlite3.Connection,
+    entry: Entry,
+    run: int,
+    *,
+    named: bool,
+    intend_at: float | None,
+) -> tuple[Entry, bool]:
+    """
+    Take an item into a run; see :meth:`Journal.claim`.
+
+    Raises:
+        InvalidArgument: the run has taken this key already.
+    """
+    key = entry.key if named else _free_key(connection, entry.key, run)
+    row = connection.execute(GET, (key,)).fetchone()
+    if row is None:
+        new = attrs.evolve(entry, key=key)
+        if intend_at is not None:
+            new = advance(new, Step.INTEND, intend_at)
+        put(connection, new, run)
+        return new, True
+    if row[-1] >= run:
+        raise InvalidArgument("key", key, "several inputs have it")
+    connection.execute("UPDATE items SET run = ? WHERE key = ?", (run, key))
+    return parse_row(row[:-1]), False
+
+
+def _free_key(connection: sqlite3.Connection, key: str, run: int) -> str:
+    """Return the first of ``key``, ``key#2``, ... that this run has not taken."""
+
+    def taken(number: int) -> bool:
+        sql = "SELECT run FROM items WHERE key = ?"
+        row = connection.execute(sql, (_numbered(key, number),)).fetchone()
+        return row is not None and row[0] >= run
+
+    if not taken(1):
+        return key
+    # As many equal inputs as there may be: no list of them is kept, nor gone through.
+    above = 2
+    while taken(above):
+        above *= 2
+    below = above // 2
+    while above - below > 1:
+        middle = (below + above) // 2
+        below, above = (middle, above) if taken(middle) else (below, middle)
+    return _numbered(key, above)
+
+
+def _numbered(key: str, number: int) -> str:
+    return key if number == 1 else f"{key}#{number}"
+
+
+def unsettled(connection: sqlite3.Connection) -> list[Entry]:
+    """Read the items that were submitted, or may have been, and have not ended."""
+    words = (ItemState.SUBMITTED.value, ItemState.INTENDED.value)
+    sql = f"{LIST} WHERE state IN (?, ?) ORDER BY idx"
+    return [parse_row(row) for row in connection.execute(sql, words)]
+
+
+def unseen(connection: sqlite3.Connection, run: int) -> int:
+    """Count the items of earlier runs that this one has not taken."""
+    sql = "SELECT count(*) FROM items WHERE run < ?"
+    return int(connection.execute(sql, (run,)).fetchone()[0])
+
+
+def accounted(connection: sqlite3.Connection, ids: Collection[str]) -> frozenset[str]:
+    """Tell which of these ids of tasks belong to items, or may."""
+    wanted = set(ids)
+    sql = "SELECT task_id FROM items WHERE task_id != ''"
+    found = {one for (one,) in connection.execute(sql) if one in wanted}
+    words = (ItemState.UNKNOWN.value,)
+    for row in connection.execute(f"{LIST} WHERE state = ?", words):
+        found.update(wanted.intersection(parse_row(row).candidates))
+    return frozenset(found)
