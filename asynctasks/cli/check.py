@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 import os
 from pathlib import Path
 import socket
@@ -17,18 +18,17 @@ import attrs
 import click
 
 from .command import Command, pass_options
-from .connect import load_profile
+from .connect import load_profile, open_client
+from .exams import EXAMS, Exam
 from .exits import Exit, exit_of
 from .options import Options, connection_options
 from .terminal import Terminal, escape, write_json
 from ..exceptions import (
     AsyncTasksError,
     AttemptTimeout,
-    AuthenticationFailed,
     ConnectError,
     InvalidArgument,
     NotFound,
-    PermissionDenied,
     TlsError,
     UnexpectedContent,
 )
@@ -36,7 +36,7 @@ from ..exceptions import (
 
 if TYPE_CHECKING:
     from .exchange import Recorder
-    from ..aimms import AimmsClient
+    from ..client import TaskClient
 
 
 __all__ = ["check_command"]
@@ -48,15 +48,16 @@ PINGS = 3
 """Requests of which the median is the latency."""
 
 REMEDIES: tuple[tuple[type[AsyncTasksError], str], ...] = (
-    (AuthenticationFailed, "the key is wrong or has expired: make a new one"),
-    (PermissionDenied, "give the key the scope Tasks, or send one"),
-    (NotFound, "check the URL, --api-version, and --local or --cloud"),
+    (NotFound, "check the URL, --protocol, --api-version, and --local or --cloud"),
     (UnexpectedContent, "check the URL: this may be a portal or a proxy"),
     (TlsError, "check the host's name and the clock; is a proxy in between?"),
     (AttemptTimeout, "is a firewall or a proxy in between?"),
     (ConnectError, "is the port right, and does the service run?"),
 )
-"""What to do about an error; the first match counts."""
+"""What to do about an error of any service; the first match counts."""
+
+
+EMPTY: Mapping[type[AsyncTasksError], str] = {}
 
 
 @attrs.define
@@ -77,7 +78,15 @@ Look = Callable[[], Awaitable[str]]
 class Checkup:
     """Takes steps until one fails; those after it are skipped."""
 
-    def __init__(self, terminal: Terminal, *, quiet: bool, timeout: float) -> None:
+    def __init__(
+        self,
+        terminal: Terminal,
+        *,
+        quiet: bool,
+        timeout: float,
+        remedies: Mapping[type[AsyncTasksError], str] = EMPTY,
+    ) -> None:
+        self._remedies = (*remedies.items(), *REMEDIES)
         self._terminal = terminal
         self._quiet = quiet
         self._timeout = timeout
@@ -105,7 +114,8 @@ class Checkup:
                 step.detail = await look()
         except AsyncTasksError as exc:
             step.detail, step.exit = str(exc), exit_of(exc)
-            step.remedy = next((r for kind, r in REMEDIES if isinstance(exc, kind)), "")
+            fitting = (r for kind, r in self._remedies if isinstance(exc, kind))
+            step.remedy = next(fitting, "")
         except TimeoutError:
             step.detail, step.exit = f"no answer in {self._timeout:g} s", Exit.NETWORK
             step.remedy = "is a firewall or a proxy in between?"
@@ -131,22 +141,24 @@ async def check_command(options: Options, record: str | None) -> Exit:
     """
     Check a service: can it be reached, does the key work, what does it speak?
 
-    Nothing is submitted. Names and ids of tasks are in the file of --record: look
-    through it before you pass it on.
+    A token or password is checked as a key is. Nothing is submitted. Names, and ids
+    of tasks, are in the file of --record: look through it before you pass it on.
     """
     from .exchange import Recorder  # noqa: PLC0415
-    from ..aimms import AimmsClient  # noqa: PLC0415 - it loads aiohttp
     from ..sansio.retry import NO_RETRY  # noqa: PLC0415
     from ..transport import AiohttpTransport  # noqa: PLC0415
 
     profile = load_profile(options)
     timeout = min(STEP, options.timeout or STEP)
-    checkup = Checkup(options.terminal, quiet=options.json, timeout=timeout)
+    exam = EXAMS[profile.protocol]
+    checkup = Checkup(
+        options.terminal, quiet=options.json, timeout=timeout, remedies=exam.remedies
+    )
     recorder = Recorder(AiohttpTransport())
     try:
-        made = AimmsClient.from_profile(profile, transport=recorder, retry=NO_RETRY)
+        made = open_client(profile, transport=recorder, retry=NO_RETRY)
         async with made as client:
-            await examine(client, checkup)
+            await examine(client, exam, checkup)
     finally:
         await recorder.aclose()
     if record is not None:
@@ -168,7 +180,7 @@ async def check_command(options: Options, record: str | None) -> Exit:
     return checkup.exit
 
 
-async def examine(client: AimmsClient, checkup: Checkup) -> None:
+async def examine(client: TaskClient, exam: Exam, checkup: Checkup) -> None:
     """Take all steps."""
     parts = urlsplit(client.origin)
     host, secure = parts.hostname or "", parts.scheme == "https"
@@ -177,9 +189,9 @@ async def examine(client: AimmsClient, checkup: Checkup) -> None:
     await checkup.take("connect", lambda: reach(host, port))
     if secure:
         await checkup.take("tls", lambda: shake(host, port))
-    await checkup.take("speaks", lambda: ask_version(client))
-    await checkup.take("key", lambda: try_key(client))
-    await checkup.take("latency", lambda: measure(client))
+    for name, ask in exam.steps:
+        await checkup.take(name, partial(ask, client))
+    await checkup.take("latency", lambda: measure(partial(exam.ping, client)))
 
 
 # --- the steps ---------------------------------------------------------------
@@ -225,33 +237,17 @@ async def shake(host: str, port: int) -> str:
     return f"{version}, certificate until {until}"
 
 
-async def ask_version(client: AimmsClient) -> str:
-    """Ask what is spoken, in the way that needs least."""
-    if client.dialect.capabilities.schedule:
-        version = await client.server_version()
-        return f"{client.dialect.title}; it says {version}"
-    await client.echo(b"asynctasks", content_type="text/plain")
-    return f"{client.dialect.title}; it echoes"
-
-
-async def try_key(client: AimmsClient) -> str:
-    """List one task, which needs the key."""
-    rows = await client.select("tasks", limit=1)
-    found = "there are tasks" if rows else "there are no tasks"
-    return f"accepted; {found}"
-
-
-async def measure(client: AimmsClient) -> str:
+async def measure(look: Look) -> str:
     """Take the time of some requests."""
     taken = []
     for _ in range(PINGS):
         begun = time.monotonic()
-        await ask_version(client)
+        await look()
         taken.append(time.monotonic() - begun)
     return f"median of {PINGS} requests: {median(taken) * 1000:.1f} ms"
 
 
-def save(recorder: Recorder, client: AimmsClient, path: str) -> None:
+def save(recorder: Recorder, client: TaskClient, path: str) -> None:
     """Write what was recorded."""
     sample = recorder.sample(f"recorded by asynctasks check: {client.dialect.title}")
     try:

@@ -34,7 +34,8 @@ SECRET_NAME = re.compile(
 )
 """Names of query parameters and JSON members whose values are secret."""
 
-LINK = re.compile(r"([?&])([^=&#\s]+)=([^&#\s\"']*)")
+LINK = re.compile(r"(^|[?&])([^=&#?\s]+)=([^&#\s\"']*)")
+"""A parameter of a link, or of a form."""
 
 
 class WouldSend(Exception):

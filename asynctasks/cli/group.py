@@ -28,7 +28,8 @@ COMMANDS = {
 
 EPILOG = """\b
 Settings come from options, then from the environment, then from the profile:
-  ASYNCTASKS_PROFILE, _BASE_URL, _API_KEY, _TIMEOUT, _LOG, _LOG_CONFIG, _CONFIG
+  ASYNCTASKS_PROFILE, _PROTOCOL, _BASE_URL, _USERNAME, _API_KEY, _PASSWORD, _TOKEN,
+  _ACCESS_TOKEN, _TIMEOUT, _LOG, _LOG_CONFIG, _CONFIG
 
 \b
 Exit codes:

@@ -10,6 +10,7 @@ import attrs
 import click
 
 from .terminal import Terminal
+from ..config.protocols import PROTOCOLS
 from ..exceptions import ConfigError
 
 
@@ -27,6 +28,11 @@ CONNECTION = {
     "version": "--app-version",
     "api_version": "--api-version",
     "api_key_file": "--api-key-file",
+    "protocol": "--protocol",
+    "username": "--username",
+    "password_file": "--password-file",
+    "token_file": "--token-file",
+    "token_url": "--token-url",
 }
 """The settings of a profile that have an option."""
 
@@ -145,46 +151,68 @@ WAITING = (
     ),
 )
 
+
+def setting(*names: str, **attributes: Any) -> Callable[[F], F]:
+    """Make an option that is a setting of the profile."""
+    return shared(*names, **{"callback": take_setting, **attributes})
+
+
 ADDRESS = (
+    setting(
+        "--protocol",
+        type=click.Choice(sorted(PROTOCOLS)),
+        help="What is spoken there; by default aimms.",
+    ),
     shared(
         "--url",
         metavar="URL",
         callback=take_address,
         help="Where the service is, or the name of its account.",
     ),
-    shared(
+    setting(
         "--local",
         "deployment",
         flag_value="local",
-        callback=take_setting,
         help="It is a server inside one AIMMS.",
     ),
-    shared(
+    setting(
         "--cloud",
         "deployment",
         flag_value="cloud",
-        callback=take_setting,
         help="It is AIMMS PRO in the cloud.",
     ),
-    shared("--app", metavar="NAME", callback=take_setting, help="The application."),
-    shared(
+    setting("--app", metavar="NAME", help="The application."),
+    setting(
         "--app-version",
         "version",
         metavar="VERSION",
-        callback=take_setting,
         help="Its version; by default the latest.",
     ),
-    shared(
+    setting(
         "--api-version",
         type=click.Choice(["v1", "v2"]),
-        callback=take_setting,
         help="The version of the REST API.",
     ),
-    shared(
+    setting(
         "--api-key-file",
         metavar="FILE",
-        callback=take_setting,
-        help="The file with the key (also: ASYNCTASKS_API_KEY=key).",
+        help="The file with the key (also: ASYNCTASKS_API_KEY).",
+    ),
+    setting("--username", metavar="NAME", help="The user (also: ASYNCTASKS_USERNAME)."),
+    setting(
+        "--password-file",
+        metavar="FILE",
+        help="The file with the password (also: ASYNCTASKS_PASSWORD).",
+    ),
+    setting(
+        "--token-file",
+        metavar="FILE",
+        help="The file with the token (also: ASYNCTASKS_TOKEN).",
+    ),
+    setting(
+        "--token-url",
+        metavar="URL",
+        help="Where a password is changed for a token (DESP).",
     ),
 )
 

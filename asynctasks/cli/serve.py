@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 import inspect
+import json
 from pathlib import Path
+import shlex
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .command import Command, pass_options
+from .connect import CLIENTS
 from .options import Options, talk_options
 from .terminal import escape
 from ..exceptions import ConfigError
@@ -80,10 +83,12 @@ async def serve_command(
     api_key_file: str | None,
 ) -> None:
     """
-    Serve tasks on this machine, as AIMMS does, until Ctrl-C.
+    Serve tasks on this machine until Ctrl-C: as AIMMS, Oracle Machine Learning,
+    DESP and Vantiq do, all on one port.
 
-    Packaged services: echo, sleep, fail, countStarsJson and
-    equalParallelMachineTimeIndexedMIP.
+    The key is also the password and the token of all users.
+    Packaged services: echo, sleep, fail, countStarsJson,
+    equalParallelMachineTimeIndexedMIP, group_count, RandomRedDots, TestProcessor.
     """
     from ..aimms import read_api_key  # noqa: PLC0415 - it loads aiohttp
     from ..server.app import LocalServer  # noqa: PLC0415
@@ -99,7 +104,7 @@ async def serve_command(
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, stopped.set)
     async with server:
-        announce(options, server, build_key_headers(host, api_key))
+        announce(options, server, host, api_key)
         await stopped.wait()
     options.terminal.say("stopped")
 
@@ -112,26 +117,56 @@ def build_key_headers(host: str, api_key: str | None) -> tuple[str, str]:
     return "" if is_loopback(f"http://{host}") else option, option
 
 
-def announce(options: Options, server: LocalServer, keys: tuple[str, str]) -> None:
+def announce(
+    options: Options, server: LocalServer, host: str, api_key: str | None
+) -> None:
     """Print the address, and say what can be done with it."""
     services = sorted(server.simulator.services)
+    document = {"url": server.url, "protocols": sorted(CLIENTS), "services": services}
     if options.json:
-        options.terminal.write_document({"url": server.url, "services": services})
+        options.terminal.write_document(document)
     else:
         options.terminal.write(server.url)
-    body = "-H 'Content-Type: application/json' -d '{\"hello\": \"world\"}'"
-    local, cloud = (f"  curl {key}{body} {server.url}" for key in keys)
     lines = [
         f"services: {', '.join(services)}",
-        "as an AIMMS on this machine:",
-        f"{local}/api/v2/tasks/echo",
-        "as AIMMS PRO in the cloud:",
-        f"{cloud}/pro-api/v2/tasks/Demo/007/echo",
-        "with this tool:",
-        f'  asynctasks run echo --input \'{{"hello": "world"}}\' --url {server.url}',
+        *say_curl(server.url, build_key_headers(host, api_key)),
+        *say_tool(server.url, api_key),
         "Ctrl-C stops it.",
     ]
     options.terminal.say("\n".join(lines))
+
+
+def say_curl(url: str, keys: tuple[str, str]) -> Iterator[str]:
+    """Say how to reach the server with curl."""
+    body = "-H 'Content-Type: application/json' -d '{\"hello\": \"world\"}'"
+    local, cloud = (f"  curl {key}{body} {url}" for key in keys)
+    yield "as an AIMMS on this machine:"
+    yield f"{local}/api/v2/tasks/echo"
+    yield "as AIMMS PRO in the cloud:"
+    yield f"{cloud}/pro-api/v2/tasks/Demo/007/echo"
+
+
+def say_tool(url: str, key: str | None) -> Iterator[str]:
+    """Say how to reach the server with this tool, as each service."""
+    secret = '"$ASYNCTASKS_API_KEY"' if key else "any"
+    yield "with this tool: as AIMMS, Oracle Machine Learning and DESP:"
+    for environment, command, inputs in (
+        # With an application it is one in the cloud, which takes the key.
+        ("", "run echo --app Demo" if key else "run echo", {"hello": "world"}),
+        (
+            f"ASYNCTASKS_PASSWORD={secret} ",
+            "run RandomRedDots --protocol oml --username me",
+            {"num_dots": 3},
+        ),
+        (
+            f"ASYNCTASKS_TOKEN={secret} ",
+            "run TestProcessor --protocol desp --username me",
+            {"s2_input": "a", "s3_input": "b"},
+        ),
+    ):
+        given = shlex.quote(json.dumps(inputs))
+        yield f"  {environment}asynctasks {command} --input {given} --url {url}"
+    yield "as Vantiq: user developer, with the key or else developer as the password"
 
 
 # --- services of one's own ---------------------------------------------------

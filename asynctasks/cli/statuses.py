@@ -25,6 +25,8 @@ __all__ = ["build_document", "describe", "follow"]
 def describe(status: TaskStatus) -> str:
     """Say in a line how it is with a task; harmless for a terminal."""
     text = status.state.value
+    if status.done and not status.outcome_known:
+        text = "finished"  # the result tells how
     if status.word and status.word != text:
         text += f" ({escape(status.word)})"
     if status.progress is not None:

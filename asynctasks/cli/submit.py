@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from .command import Command, pass_options
-from .connect import connect
+from .connect import BODY, check_submit, connect, load_profile, open_client, sign
 from .options import Options, connection_options
 from .results import write_result
 from .statuses import build_document, describe, follow
@@ -20,12 +20,15 @@ from ..sansio import codec
 
 
 if TYPE_CHECKING:
-    from ..aimms import AimmsClient
+    from ..client import TaskClient
 
 
 __all__ = ["run_command", "submit_command"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+JSON_BEGINS = frozenset('{["')
+"""What a text begins with that is meant to be JSON."""
 
 
 def payload_options(function: F) -> F:
@@ -55,6 +58,13 @@ def payload_options(function: F) -> F:
             metavar="TIME",
             help="When: 2026-12-24T18:00+01:00.",
         ),
+        click.option(
+            "--option",
+            "extra",
+            metavar="NAME=JSON",
+            multiple=True,
+            help="What else the service's submit takes, as JSON or plain text.",
+        ),
         click.option("--dry-run", is_flag=True, help="Show what would be sent."),
     )
     for option in reversed(options):
@@ -79,6 +89,7 @@ async def submit_command(options: Options, /, service: str, **given: Any) -> Non
         await show_submit(options, service, payload)
         return
     async with connect(options) as client:
+        check_submit(client, payload)
         task = await client.submit(service, **payload)
         tell_submitted(options, client, task.id)
         if options.json:
@@ -103,6 +114,7 @@ async def run_command(
         await show_submit(options, service, payload)
         return
     async with connect(options) as client:
+        check_submit(client, payload)
         task = await client.submit(service, **payload)
         options.open.append(task.token)
         tell_submitted(options, client, task.id)
@@ -111,7 +123,7 @@ async def run_command(
         await write_result(options, task, out)
 
 
-def tell_submitted(options: Options, client: AimmsClient, task_id: str) -> None:
+def tell_submitted(options: Options, client: TaskClient, task_id: str) -> None:
     """Say that the service has a task."""
     where = f"{client.dialect.title} at {client.origin}"
     options.terminal.say(f"submitted task {task_id} to {where}")
@@ -121,7 +133,9 @@ async def show_submit(options: Options, service: str, payload: dict[str, Any]) -
     """Print the request that would be sent."""
     from .exchange import DryRun, WouldSend, build_request_document  # noqa: PLC0415
 
-    async with connect(options, transport=DryRun()) as client:
+    profile = sign(load_profile(options))
+    async with open_client(profile, transport=DryRun()) as client:
+        check_submit(client, payload)
         try:
             await client.submit(service, **payload)
         except WouldSend as would:
@@ -142,6 +156,7 @@ def read_payload(
     files: tuple[str, ...],
     wait: str | None,
     moment: str | None,
+    extra: tuple[str, ...] = (),
     every: str | None = None,
     dry_run: bool,
 ) -> dict[str, Any]:
@@ -156,7 +171,8 @@ def read_payload(
         "schedule_for": None if moment is None else parse_moment(moment),
         "schedule_every": parse_duration(every),
     }
-    return {name: value for name, value in payload.items() if value is not None}
+    given = {name: value for name, value in payload.items() if value is not None}
+    return given | dict(map(parse_option, extra))
 
 
 def read_inputs(given: str) -> Any:
@@ -168,14 +184,19 @@ def read_inputs(given: str) -> Any:
     """
     if given == "-":
         data = sys.stdin.buffer.read()
-    elif given.lstrip()[:1] in {"{", "[", '"'}:
+    elif given.lstrip()[:1] in JSON_BEGINS:
         data = given.encode("utf-8", "surrogateescape")
     else:
         data = read_file("--input", given)
+    return parse_json("--input", given, data)
+
+
+def parse_json(option: str, given: str, data: bytes) -> Any:
+    """Read JSON that an option means."""
     try:
         return codec.loads(data)
     except ResponseDecodeError as exc:
-        raise InvalidArgument("--input", given, f"is not JSON: {exc.found}") from exc
+        raise InvalidArgument(option, given, f"is not JSON: {exc.found}") from exc
 
 
 def read_file(option: str, path: str) -> bytes:
@@ -200,6 +221,26 @@ def parse_file(given: str) -> tuple[str, Path]:
     if not (field and equals and path):
         raise InvalidArgument("--file", given, "write FIELD=PATH")
     return field, Path(path)
+
+
+def parse_option(given: str) -> tuple[str, Any]:
+    """
+    Read ``NAME=JSON``; a value that is no JSON is text, as in ``label=test``.
+
+    Raises:
+        InvalidArgument: there is no name, it has an option of its own, or what
+            begins as JSON does not go on so.
+    """
+    name, equals, text = given.partition("=")
+    if not (name and equals) or name in BODY:
+        raise InvalidArgument("--option", given, "write NAME=JSON")
+    data = text.encode("utf-8", "surrogateescape")
+    if text.lstrip()[:1] in JSON_BEGINS:
+        return name, parse_json("--option", given, data)
+    try:
+        return name, codec.loads(data)
+    except ResponseDecodeError:
+        return name, text
 
 
 def parse_duration(given: str | None) -> float | str | None:

@@ -28,7 +28,7 @@ COLUMNS = ("id", "state", "created", "service")
 KEYS = {
     "id": ("id",),
     "state": ("state", "status"),
-    "created": ("createdAt", "starttime"),
+    "created": ("createdAt", "starttime", "createdDate", "startTime"),
     "service": ("serviceName", "servicename", "service"),
 }
 """What services call the columns, in their versions."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
@@ -16,7 +17,12 @@ from .exits import Exit, exit_of
 from .options import Options, connection_options
 from .statuses import build_document, describe, follow
 from .terminal import Terminal, escape
-from ..exceptions import AsyncTasksError, PatienceExceeded
+from ..exceptions import (
+    AsyncTasksError,
+    PatienceExceeded,
+    TaskCancelled,
+    TaskFailed,
+)
 from ..sansio.dialect import TaskState, TaskStatus
 
 
@@ -169,6 +175,15 @@ async def keep(line: Line, view: Lines | Screen, patience: float) -> None:
 
     try:
         await follow(line.handle, patience, show)
+        if line.status is not None and not line.status.outcome_known:
+            show(await find_out(line.handle, line.status))
     except AsyncTasksError as exc:
         line.error = exc
         view.show(line)
+
+
+async def find_out(task: TaskHandle, status: TaskStatus) -> TaskStatus:
+    """Fetch the result of a task that is over, if only that tells how it ended."""
+    with suppress(TaskFailed, TaskCancelled):
+        await task.result(decode="bytes")
+    return task.last_status or status

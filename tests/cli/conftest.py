@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 import pytest
 
 from asynctasks.cli.group import group
+from asynctasks.config.sources import VARIABLES
 from asynctasks.server.app import LocalServer
 
 
@@ -18,6 +19,9 @@ KEY = "cAnArY-1234567890-cAnArY"
 """The key of the server; it must never be seen in what a command prints."""
 
 Run = Callable[..., Result]
+
+OTHERS = ("ASYNCTASKS_PROFILE", "ASYNCTASKS_LOG", "ASYNCTASKS_LOG_CONFIG")
+"""Variables of the environment that are no settings of a profile."""
 
 
 async def serve(ready: threading.Event, said: list[LocalServer], stop: list) -> None:
@@ -48,9 +52,8 @@ def server() -> Iterator[LocalServer]:
 @pytest.fixture
 def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Let no setting of the developer's into the test."""
-    for name in ("PROFILE", "BASE_URL", "API_KEY", "TOKEN", "TIMEOUT", "LOG"):
-        monkeypatch.delenv(f"ASYNCTASKS_{name}", raising=False)
-    monkeypatch.delenv("ASYNCTASKS_LOG_CONFIG", raising=False)
+    for name in (*VARIABLES.values(), *OTHERS):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ASYNCTASKS_CONFIG", str(tmp_path / "config.toml"))
     return tmp_path
 
@@ -82,3 +85,21 @@ def local(server: LocalServer) -> tuple[str, ...]:
 def cloud(server: LocalServer) -> tuple[str, ...]:
     """Return the options for the server as AIMMS PRO in the cloud."""
     return ("--url", server.url, "--app", "Demo", "--app-version", "007")
+
+
+@pytest.fixture
+def url(server: LocalServer) -> str:
+    """Return the address of the server, which speaks all protocols."""
+    return server.url
+
+
+@pytest.fixture
+def oml(url: str) -> tuple[str, ...]:
+    """Return the options for the server as Oracle Machine Learning."""
+    return ("--protocol", "oml", "--username", "ann", "--url", url)
+
+
+@pytest.fixture
+def desp(url: str) -> tuple[str, ...]:
+    """Return the options for the server as DESP."""
+    return ("--protocol", "desp", "--username", "ann", "--url", url)

@@ -7,9 +7,12 @@ import logging
 from pathlib import Path
 import shlex
 
+import click
 import pytest
 
+from asynctasks.cli.group import LazyGroup, group
 from asynctasks.cli.options import Options
+from asynctasks.config.protocols import FILES
 from asynctasks.exceptions import ConfigError
 from tests.cli.conftest import Run
 
@@ -83,3 +86,20 @@ def test_unsound_log_config_ends_with_2(run: Run, isolated: Path) -> None:
 
     assert 2 == result.exit_code
     assert "is no sound logging configuration" in result.stderr
+
+
+def test_no_secret_has_an_option() -> None:
+    """Others can see command lines: secrets come from files and the environment."""
+    command = LazyGroup().get_command(click.Context(group), "run")
+
+    assert command is not None
+    assert set() == FILES.keys() & {each.name for each in command.params}
+    assert {"password_file", "token_file"} < {each.name for each in command.params}
+
+
+def test_command_to_go_on_names_the_protocol() -> None:
+    """All settings that have an option are repeated."""
+    settings = {"protocol": "desp", "username": "ann", "token_file": "t.txt"}
+    line = Options(settings=settings).again("poll", "7")
+
+    assert "asynctasks poll 7 --protocol desp --username ann --token-file t.txt" == line

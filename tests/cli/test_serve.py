@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+import re
 import signal
 import subprocess
 import sys
 
 import pytest
 
-from asynctasks.cli.serve import build_key_headers, load_services
+from asynctasks.cli.serve import build_key_headers, load_services, say_tool
 from asynctasks.exceptions import ConfigError
 from asynctasks.server.app import LocalServer
 from tests.cli.conftest import KEY, Run
@@ -91,6 +92,16 @@ def test_key_is_never_in_an_example() -> None:
     assert ("", "") == build_key_headers("127.0.0.1", None)
     assert ("", option) == build_key_headers("127.0.0.1", KEY)
     assert (option, option) == build_key_headers("0.0.0.0", KEY)
+
+
+@pytest.mark.parametrize("key", [None, KEY])
+def test_every_protocol_is_explained(key: str | None) -> None:
+    """There is a command for each protocol, and no key in any."""
+    lines = "\n".join(say_tool("http://127.0.0.1:1", key))
+
+    assert KEY not in lines
+    assert 3 == lines.count("--url http://127.0.0.1:1")
+    assert {"oml", "desp"} == set(re.findall(r"--protocol (\w+)", lines))
 
 
 def test_address_of_others_needs_a_key(run: Run) -> None:

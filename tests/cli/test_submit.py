@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from asynctasks.cli.submit import parse_moment, read_inputs
+from asynctasks.cli.submit import parse_moment, parse_option, read_inputs
 from asynctasks.exceptions import InvalidArgument
 from asynctasks.server.app import LocalServer
 from tests.cli.conftest import KEY, Run
@@ -136,6 +136,9 @@ def test_nobody_there_ends_with_6(run: Run) -> None:
         (["--for", "tomorrow"], "write date, time and zone"),
         (["--for", "2026-12-24T18:00"], "write date, time and zone"),
         (["--input", "{}", "--content", __file__], "give only one"),
+        (["--option", "label"], "write NAME=JSON"),
+        (["--option", "inputs=1"], "write NAME=JSON"),
+        (["--option", "outputs={"], "is not JSON"),
     ],
 )
 def test_bad_input_ends_with_2(
@@ -166,3 +169,18 @@ def test_moment_has_a_zone() -> None:
     )
     with pytest.raises(InvalidArgument):
         parse_moment("2026-12-24T18:00")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("outputs={}", ("outputs", {})),
+        ("rows=7", ("rows", 7)),
+        ("parallel=true", ("parallel", True)),
+        ("query=select a=1", ("query", "select a=1")),
+        ('label="7"', ("label", "7")),
+    ],
+)
+def test_option_is_json_or_text(given: str, expected: object) -> None:
+    """JSON is read as such; other texts stay what they are."""
+    assert expected == parse_option(given)
