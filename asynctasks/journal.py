@@ -33,10 +33,13 @@ class Journal:
     done when it is on the disk. The order is that of the calls.
     """
 
-    def __init__(self, path: Path, writer: Writer, run: int) -> None:
+    def __init__(self, path: Path, writer: Writer, run: int, *, fresh: bool) -> None:
         self.path = path
         self.run = run
         """The number of this run, from 1."""
+
+        self.fresh = fresh
+        """Whether nothing was in it when it was opened."""
 
         self._writer = writer
 
@@ -66,11 +69,12 @@ class Journal:
         begin = partial(items.begin_run, path=where, facts=facts or {}, resume=resume)
         writer = Writer(partial(JournalFile, where), begin)
         try:
-            return cls(where, writer, await asyncio.shield(writer.opened))
+            run, fresh = await asyncio.shield(writer.opened)
         except asyncio.CancelledError:
             writer.stop()
             await asyncio.wait([writer.ended])
             raise
+        return cls(where, writer, run, fresh=fresh)
 
     @classmethod
     def read(
@@ -160,9 +164,9 @@ class Journal:
         """Read one item."""
         return self._writer.put(partial(items.get, key=key))
 
-    def unsettled(self) -> asyncio.Future[list[Entry]]:
-        """Read the items that were submitted, or may have been, and have not ended."""
-        return self._writer.put(items.unsettled)
+    def unsettled(self, service: str) -> asyncio.Future[list[Entry]]:
+        """Read the items of earlier runs that may be at the service."""
+        return self._writer.put(partial(items.unsettled, run=self.run, service=service))
 
     def unseen(self) -> asyncio.Future[int]:
         """Count the items of earlier runs that this one has not taken."""

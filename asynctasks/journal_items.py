@@ -46,9 +46,9 @@ def begin_run(
     facts: Mapping[str, str],
     *,
     resume: bool,
-) -> int:
+) -> tuple[int, bool]:
     """
-    Note a new run; return its number.
+    Note a new run; return its number, and whether the journal is empty.
 
     Raises:
         JournalError: the journal is about something else, or has items already.
@@ -65,7 +65,8 @@ def begin_run(
     connection.executemany(sql, known.items())
     now = time.time()
     sql = "INSERT INTO runs (began, beat) VALUES (?, ?)"
-    return int(connection.execute(sql, (now, now)).lastrowid or 0)
+    run = int(connection.execute(sql, (now, now)).lastrowid or 0)
+    return run, items == 0
 
 
 def put(connection: sqlite3.Connection, entry: Entry, run: int) -> None:
@@ -132,11 +133,11 @@ def _numbered(key: str, number: int) -> str:
     return key if number == 1 else f"{key}#{number}"
 
 
-def unsettled(connection: sqlite3.Connection) -> list[Entry]:
-    """Read the items that were submitted, or may have been, and have not ended."""
-    words = (ItemState.SUBMITTED.value, ItemState.INTENDED.value)
-    sql = f"{LIST} WHERE state IN (?, ?) ORDER BY idx"
-    return [parse_row(row) for row in connection.execute(sql, words)]
+def unsettled(connection: sqlite3.Connection, run: int, service: str) -> list[Entry]:
+    """Read the items of earlier runs that may be at the service."""
+    values = (ItemState.SUBMITTED.value, ItemState.INTENDED.value, run, service)
+    sql = f"{LIST} WHERE state IN (?, ?) AND run < ? AND service = ? ORDER BY idx"
+    return [parse_row(row) for row in connection.execute(sql, values)]
 
 
 def unseen(connection: sqlite3.Connection, run: int) -> int:
@@ -150,7 +151,8 @@ def accounted(connection: sqlite3.Connection, ids: Collection[str]) -> frozenset
     wanted = set(ids)
     sql = "SELECT task_id FROM items WHERE task_id != ''"
     found = {one for (one,) in connection.execute(sql) if one in wanted}
-    words = (ItemState.UNKNOWN.value,)
-    for row in connection.execute(f"{LIST} WHERE state = ?", words):
-        found.update(wanted.intersection(parse_row(row).candidates))
+    sql = f"{LIST} WHERE earlier != '' OR candidates != ''"
+    for row in connection.execute(sql):
+        entry = parse_row(row)
+        found.update(wanted.intersection(entry.candidates + entry.earlier))
     return frozenset(found)

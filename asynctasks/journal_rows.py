@@ -39,8 +39,10 @@ MIGRATIONS = (
         key TEXT PRIMARY KEY NOT NULL, idx INTEGER NOT NULL, digest TEXT NOT NULL,
         service TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL,
         config_id TEXT, token TEXT NOT NULL, task_id TEXT NOT NULL,
-        failure TEXT NOT NULL, candidates TEXT NOT NULL, retries TEXT NOT NULL,
+        earlier TEXT NOT NULL, failure TEXT NOT NULL, candidates TEXT NOT NULL,
+        retries TEXT NOT NULL,
         submitted REAL, queued REAL, started REAL, ended REAL, fetched REAL,
+        queue_time REAL, run_time REAL,
         result BLOB, media_type TEXT NOT NULL, stored TEXT NOT NULL,
         crc INTEGER NOT NULL, run INTEGER NOT NULL
     );
@@ -74,6 +76,7 @@ COLUMNS = (
     "config_id",
     "token",
     "task_id",
+    "earlier",
     "failure",
     "candidates",
     "retries",
@@ -106,6 +109,7 @@ def build_row(entry: Entry) -> tuple[Any, ...]:
         entry.config_id,
         entry.token,
         entry.task_id,
+        _json(entry.earlier),
         _json([failure.kind, failure.text, failure.word, failure.message])
         if failure is not None
         else "",
@@ -116,6 +120,8 @@ def build_row(entry: Entry) -> tuple[Any, ...]:
         times.started,
         times.ended,
         times.fetched,
+        times.queue_time,
+        times.run_time,
         entry.result,
         entry.media_type,
         entry.stored,
@@ -151,6 +157,7 @@ def _entry(found: Mapping[str, Any]) -> Entry:
         config_id=found["config_id"],
         token=found["token"],
         task_id=found["task_id"],
+        earlier=tuple(_parse(found["earlier"])),
         failure=Failure(*failure) if failure else None,
         candidates=tuple(_parse(found["candidates"])),
         retries=tuple(_parse(found["retries"])),

@@ -140,6 +140,12 @@ class Timings:
     fetched: float | None = None
     """Its result, or its error, was here."""
 
+    queue_time: float | None = None
+    """Seconds in the queue, where the service reports them."""
+
+    run_time: float | None = None
+    """Seconds running, where the service reports them."""
+
 
 @attrs.frozen(kw_only=True)
 class Entry:
@@ -167,6 +173,9 @@ class Entry:
 
     task_id: str = ""
     """The service's id of it."""
+
+    earlier: tuple[str, ...] = ()
+    """The ids of the tasks of earlier attempts."""
 
     failure: Failure | None = None
     """Why there is no result."""
@@ -219,6 +228,7 @@ def _implied(entry: Entry, step: Step, at: float) -> dict[str, Any]:
             "attempts": entry.attempts + 1,
             "timings": Timings(submitted=at),
             "retries": entry.retries + failed,
+            "earlier": _past(entry),
         }
     if step is Step.ACCEPT:
         return {
@@ -227,8 +237,19 @@ def _implied(entry: Entry, step: Step, at: float) -> dict[str, Any]:
             "candidates": (),
         }
     if step is Step.WITHDRAW:
-        return {**FRESH, "attempts": entry.attempts - 1, "timings": Timings()}
+        return {
+            **FRESH,
+            "attempts": entry.attempts - 1,
+            "timings": Timings(),
+            "earlier": _past(entry),
+        }
     return {"timings": attrs.evolve(entry.timings, fetched=at)}
+
+
+def _past(entry: Entry) -> tuple[str, ...]:
+    """Return the tasks that are over for it: they must not be taken for new ones."""
+    gone = (entry.task_id,) if entry.task_id else ()
+    return entry.earlier + gone + entry.candidates
 
 
 FRESH: Mapping[str, Any] = {
