@@ -12,8 +12,9 @@ Each policy has one owner and one level::
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+import inspect
 import logging
 import random
 from typing import TypeVar
@@ -24,6 +25,7 @@ import attrs
 from .exceptions import (
     AsyncTasksError,
     AttemptTimeout,
+    InvalidArgument,
     InvalidState,
     RemoteProtocolError,
     ResponseDecodeError,
@@ -155,8 +157,7 @@ class Driver:
             result: T = stop.value
             return result
         except (TransportError, ResponseError, RemoteProtocolError) as exc:
-            if exc.request is None and request is not None:
-                exc.request = request.redacted()
+            _name_request(exc, request)
             raise
         finally:
             flow.close()
@@ -170,13 +171,17 @@ class Driver:
         caller. The head is fetched as any other answer is, retries included.
         """
         self.lanes.check()
-        async with self._opened(request) as download:
-            target = self._redirected(request, download.head)
-            if target is None:
+        try:
+            async with self._opened(request) as download:
+                target = self._redirected(request, download.head)
+                if target is None:
+                    yield download
+                    return
+            async with self._opened(target) as download:
                 yield download
-                return
-        async with self._opened(target) as download:
-            yield download
+        except (ResponseError, RemoteProtocolError) as exc:
+            _name_request(exc, request)
+            raise
 
     @asynccontextmanager
     async def _opened(self, request: Request) -> AsyncIterator[Download]:
@@ -338,7 +343,7 @@ class Driver:
             while True:
                 step = flow.send(answer)
                 if isinstance(step, Resolve):
-                    answer = await step.source()
+                    answer = await self._fetch(step.source)
                 elif isinstance(step, Sleep):
                     await self.lanes.transport.sleep(step.seconds)
                     answer = SLEPT
@@ -351,6 +356,13 @@ class Driver:
             return
         finally:
             flow.close()
+
+    async def _fetch(self, source: Callable[[], Awaitable[str]]) -> str:
+        fetching = source()
+        if not inspect.isawaitable(fetching):
+            remedy = "the callable that fetches it must be async"
+            raise InvalidArgument("credential", type(fetching).__name__, remedy)
+        return await fetching
 
     def _signed(self, request: Request) -> Request:
         """Return what goes out: an absolute URL, and the credentials."""
@@ -547,6 +559,14 @@ class Driver:
         what = f"{request.describe()} ({details.received} bytes)"
         self.logger.debug("< %s %s in %.3f s", said, what, seconds)
         self.hooks.tell(details)
+
+
+def _name_request(
+    exc: TransportError | ResponseError | RemoteProtocolError, request: Request | None
+) -> None:
+    """Let an error say what it is about."""
+    if exc.request is None and request is not None:
+        exc.request = request.redacted()
 
 
 def _undecodable(

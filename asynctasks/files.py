@@ -51,7 +51,7 @@ class FileBody:
             self._size = self.path.stat().st_size
             with self.path.open("rb"):
                 pass
-        except OSError as exc:
+        except (OSError, ValueError) as exc:
             raise _unreadable(path, exc) from exc
 
     @property
@@ -85,8 +85,13 @@ class FileBody:
         return opened.enter_context(self.path.open("rb"))
 
 
-def _unreadable(path: os.PathLike[str], exc: OSError) -> InvalidArgument:
-    return InvalidArgument("content", str(path), f"cannot be read: {exc.strerror}")
+def _unreadable(path: os.PathLike[str], exc: OSError | ValueError) -> InvalidArgument:
+    return InvalidArgument("content", str(path), f"cannot be read: {_words(exc)}")
+
+
+def _words(exc: OSError | ValueError) -> str:
+    """Say what is wrong with a file; a ValueError means that its path is no path."""
+    return getattr(exc, "strerror", None) or str(exc)
 
 
 class StreamBody:
@@ -104,7 +109,10 @@ class StreamBody:
         if stream is None:
             raise InvalidState("a stream can be sent only once")
         async for piece in stream:
-            yield piece
+            if not isinstance(piece, bytes | bytearray | memoryview):
+                remedy = "the iterable must give bytes"
+                raise InvalidArgument("content", type(piece).__name__, remedy)
+            yield bytes(piece)
 
 
 def as_body(content: Content, name: str = "content") -> tuple[bytes | BodySource, str]:
@@ -209,12 +217,15 @@ class _Part:
     def __init__(self, target: Path, *, replace: bool) -> None:
         self._target = target
         self._replace = replace
-        self._path = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+        self._path: Path
         self._made = contextlib.ExitStack()
         self._stream: BinaryIO
 
     def create(self) -> None:
         """Open a file that was not there."""
+        # The name is cut, because it may be as long as names can be.
+        name = f".{self._target.name[:40]}.{secrets.token_hex(4)}.part"
+        self._path = self._target.with_name(name)
         stream = self._path.open("xb")
         self._made.callback(self._path.unlink, missing_ok=True)
         self._stream = self._made.enter_context(stream)
@@ -244,8 +255,8 @@ async def _in_thread(work: Callable[..., None], *args: bytes) -> None:
     """Write in a thread, and tell errors of the disk from others."""
     try:
         await _to_its_end(work, *args)
-    except OSError as exc:
-        raise _DiskError(exc.strerror or str(exc)) from exc
+    except (OSError, ValueError) as exc:
+        raise _DiskError(_words(exc)) from exc
 
 
 async def _to_its_end(work: Callable[..., T], *args: Any) -> T:

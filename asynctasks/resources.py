@@ -35,8 +35,7 @@ class Rows(Coroutine[Any, Any, list[Row]]):
     """
 
     def __init__(self, fetch: Fetch, query: Query, limit: int | None) -> None:
-        if limit is not None and limit < 1:
-            raise InvalidArgument("limit", limit, "must be 1 or more")
+        _check("limit", limit)
         self._fetch = fetch
         self._query = query
         self._limit = limit
@@ -118,9 +117,14 @@ def build_query(
     page_size: int | None,
 ) -> Query:
     """Make a query of what the user gave; small limits make small pages."""
-    if page_size is not None and page_size < 1:
-        raise InvalidArgument("page_size", page_size, "must be 1 or more")
+    _check("limit", limit)
+    _check("page_size", page_size)
     size = page_size if page_size is not None else 100
     return Query(
         where=dict(where or {}), sort=sort, limit=min(size, limit) if limit else size
     )
+
+
+def _check(name: str, number: int | None) -> None:
+    if number is not None and not (isinstance(number, int) and number >= 1):
+        raise InvalidArgument(name, number, "must be a whole number, 1 or more")

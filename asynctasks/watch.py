@@ -165,9 +165,11 @@ class Watch:
             self._waiters.append(waiter)
             try:
                 await waiter
-            finally:
+            except asyncio.CancelledError:
+                # Only here: a change takes them all off, and thousands may wait.
                 if self._waiters is not None and waiter in self._waiters:
                     self._waiters.remove(waiter)
+                raise
         return self.version
 
     def _changed(self) -> None:

@@ -25,6 +25,7 @@ from .exceptions import (
     NotFound,
     RateLimited,
     TaskLost,
+    excerpt,
 )
 from .sansio.dialect import Survey, TaskRef, TaskState, TaskStatus
 from .sansio.history import DurationHistory, LearnedPolicy
@@ -483,7 +484,7 @@ class Watcher:
             self._logger.warning(
                 "task %s is in a state this version does not know: %r; waiting on",
                 watch.ref.id,
-                word,
+                excerpt(word),
             )
 
     def _learn_from(self, watch: Watch, status: TaskStatus) -> None:

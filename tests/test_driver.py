@@ -18,6 +18,7 @@ from asynctasks.exceptions import (
     AttemptTimeout,
     ConnectError,
     ConnectionLost,
+    InvalidArgument,
     InvalidState,
     NotFound,
     RemoteProtocolError,
@@ -650,6 +651,15 @@ async def test_errors_of_the_callable() -> None:
     assert [] == transport.requests
 
 
+async def test_a_callable_that_is_not_async() -> None:
+    """What it returns is not shown: it may be the key itself."""
+    given: Any = lambda: "hidden"  # noqa: E731
+    with pytest.raises(InvalidArgument, match="must be async") as caught:
+        await drive_on(scripted(), api_key(given)).drive(ask())
+
+    assert "hidden" not in str(caught.value)
+
+
 class TokenService(Auth):
     """Signs with a token that a service hands out."""
 
@@ -888,6 +898,15 @@ async def test_a_download_that_is_refused() -> None:
         download.head.json(),
         pieces,
     )
+
+
+async def test_errors_of_a_download_name_their_request() -> None:
+    """What the caller makes of the head says what it was about."""
+    with pytest.raises(NotFound) as caught:
+        async with drive_on(scripted(Response(404))).open(RESULT) as download:
+            expect(download.head, 200)
+
+    assert RESULT.redacted() == caught.value.request
 
 
 @pytest.mark.virtual_time

@@ -47,7 +47,7 @@ async def test_a_file_is_read_whole(tmp_path: Path, size: int) -> None:
     assert [path.read_bytes()] * 2 == [await read(body), await read(body)]
 
 
-@pytest.mark.parametrize("name", ["missing.bin", "", "file/below"])
+@pytest.mark.parametrize("name", ["missing.bin", "", "file/below", "a\0b"])
 def test_unreadable_files(tmp_path: Path, name: str) -> None:
     """A file that cannot be read is refused when it is named, with the reason."""
     (tmp_path / "file").write_bytes(b"x")
@@ -95,6 +95,13 @@ async def test_a_stream_is_sent_once() -> None:
     assert (None, False, b"ab") == (body.length, body.replayable, await read(body))
     with pytest.raises(InvalidState, match="sent only once"):
         await read(body)
+
+
+@pytest.mark.parametrize("piece", ["text", None, 7])
+async def test_a_stream_of_something_else(piece: Any) -> None:
+    """Pieces that are no bytes are refused by their type, not sent in part."""
+    with pytest.raises(InvalidArgument, match="must give bytes"):
+        await read(StreamBody(pieces(piece)))
 
 
 # --- what users give ---------------------------------------------------------
@@ -258,6 +265,20 @@ async def test_streams_that_fail(tmp_path: Path, error: Exception) -> None:
 
     assert error is caught.value
     assert {"result.bin": b"old"} == left(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "..", "/"])
+async def test_places_that_are_no_files(tmp_path: Path, name: str) -> None:
+    """A path that cannot be one of a file is refused with the reason."""
+    with pytest.raises(InvalidArgument, match="cannot be written: "):
+        await save(pieces(b"new"), tmp_path / name)
+
+
+async def test_names_as_long_as_names_can_be(tmp_path: Path) -> None:
+    """The temporary name is no longer than the file's own."""
+    await save(pieces(b"new"), tmp_path / ("ä" * 127))
+
+    assert ["ä" * 127] == names(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["missing/result.bin", "file/result.bin", "folder"])

@@ -187,10 +187,10 @@ async def test_a_limit_beyond_the_end() -> None:
     assert [*"abc"] == ids(await Shelf(*"abc").select(100))
 
 
-@pytest.mark.parametrize("limit", [0, -1])
-def test_limits_below_one(limit: int) -> None:
-    """A limit below one is refused."""
-    with pytest.raises(InvalidArgument, match="must be 1 or more"):
+@pytest.mark.parametrize("limit", [0, -1, 1.5, "3"])
+def test_limits_that_are_none(limit: Any) -> None:
+    """A limit that is no whole number, or below one, is refused."""
+    with pytest.raises(InvalidArgument, match="a whole number, 1 or more"):
         Shelf().select(limit)
 
 

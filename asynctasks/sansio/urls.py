@@ -33,6 +33,9 @@ CONTROLS = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]")
 PLAIN = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*")
 """Unreserved characters that make no dot segment: a segment that stays as it is."""
 
+SECRET_PARTS = re.compile(r"(?<=//).*(?=@)|(?<=[?#]).*", re.DOTALL)
+"""What a URL may hide a secret in: user name and password, query, fragment."""
+
 MAX_URL = 8192
 """Characters of a server-given URL at most."""
 
@@ -117,18 +120,19 @@ def split_base(url: str, name: str = "url") -> tuple[str, str]:
         InvalidArgument: it is no absolute http(s) URL, or carries a user name, a
             query or a fragment.
     """
+    shown = SECRET_PARTS.sub("…", url) if isinstance(url, str) else url
     if not isinstance(url, str) or CONTROLS.search(url):
-        raise InvalidArgument(name, url, "must be a URL without blanks or controls")
+        raise InvalidArgument(name, shown, "must be a URL without blanks or controls")
     try:
         origin = origin_of(url)
         parts = urlsplit(url)
     except ValueError as exc:
-        raise InvalidArgument(name, url, f"is not a usable URL: {exc}") from exc
+        raise InvalidArgument(name, shown, f"is not a usable URL: {exc}") from exc
     if parts.query or parts.fragment:
-        raise InvalidArgument(name, url, "a base URL has no query and no fragment")
+        raise InvalidArgument(name, shown, "a base URL has no query and no fragment")
     path = parts.path.rstrip("/")
     if _climbs(path):
-        raise InvalidArgument(name, url, "must not contain . or .. as a path part")
+        raise InvalidArgument(name, shown, "must not contain . or .. as a path part")
     return origin, _quote(path, name, safe="/%!$&'()*+,;=:@")
 
 
@@ -140,7 +144,11 @@ def origin_of(url: str) -> str:
         ValueError: the URL has none, is neither http nor https, or carries a
             user name or password.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # whose text shows what may be a password
+        raise ValueError("its host or port is malformed") from None
     scheme = parts.scheme.lower()
     if scheme not in DEFAULT_PORTS:
         raise ValueError("it must start with http:// or https://")
@@ -152,7 +160,6 @@ def origin_of(url: str) -> str:
     if not host:
         raise ValueError("it names no host")
     host = f"[{host}]" if ":" in host else host
-    port = parts.port  # raises ValueError where it is no port
     if port is None or port == DEFAULT_PORTS[scheme]:
         return f"{scheme}://{host}"
     return f"{scheme}://{host}:{port}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from urllib.parse import parse_qsl, unquote
 
 from hypothesis import assume, given
@@ -203,6 +204,26 @@ def test_split_base_refuses(url: str, remedy: str) -> None:
 
     assert "base_url" == caught.value.name
     assert remedy in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://me:hidden@acme.example",
+        "https://me:hidden/@acme.example",
+        "https://me:hidden@\u2100.example",
+        "https://me:hidden\n@acme.example",
+        "https://acme.example/?token=hidden",
+        "https://acme.example/#hidden\nhidden",
+    ],
+)
+def test_refused_base_shows_no_secret(url: str) -> None:
+    """A password or token in a URL that is refused is in no text of the error."""
+    with pytest.raises(InvalidArgument) as caught:
+        split_base(url)
+
+    assert "hidden" not in "".join(traceback.format_exception(caught.value))
+    assert "//" in caught.value.value
 
 
 @pytest.mark.parametrize(
