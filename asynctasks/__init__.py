@@ -111,6 +111,7 @@ if TYPE_CHECKING:
     from .vantiq import from_vantiq as from_vantiq
     from .vantiq import to_vantiq as to_vantiq
     from .vantiq import vantiq_json_default as vantiq_json_default
+    from .vantiq_tasks import VantiqTasks as VantiqTasks
 
 _MODULES = {
     ".aimms": ("AimmsClient", "read_api_key"),
@@ -205,6 +206,7 @@ _MODULES = {
         "to_vantiq",
         "vantiq_json_default",
     ),
+    ".vantiq_tasks": ("VantiqTasks",),
 }
 
 _EXPORTS = {name: module for module, names in _MODULES.items() for name in names}
@@ -293,6 +295,7 @@ __all__ = [
     "VantiqResource",
     "VantiqResources",
     "VantiqResponse",
+    "VantiqTasks",
     "VantiqType",
     "api_key",
     "as_completed",

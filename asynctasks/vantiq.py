@@ -281,6 +281,16 @@ class Vantiq:
             )
             raise
 
+    @property
+    def session(self) -> Session:
+        """The connection and the credentials, for clients that build on this one."""
+        return self._session
+
+    @property
+    def feed(self) -> EventFeed:
+        """The events of all subscriptions, for clients that build on this one."""
+        return self._feed
+
     # --- resources -----------------------------------------------------------
 
     async def select(

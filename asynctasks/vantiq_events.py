@@ -159,6 +159,11 @@ class EventFeed:
         self._logger = logger
         self._subscriber: VantiqSubscriber | None = None
 
+    @property
+    def connected(self) -> bool:
+        """Whether events arrive now."""
+        return self._subscriber is not None and self._subscriber.connected
+
     async def start(self) -> asyncio.Task[None] | None:
         """
         Start a transport; None if one runs.

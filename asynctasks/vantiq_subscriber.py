@@ -93,6 +93,11 @@ class VantiqSubscriber:
         self._started: asyncio.Future[None] | None = None
         self._finished = False
 
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection now."""
+        return self._stream is not None
+
     # --- life ----------------------------------------------------------------
 
     async def start(self) -> asyncio.Task[None]:
