@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 import logging
+import math
 import random
 from typing import Any
 
+import attrs
+from hypothesis import given
+from hypothesis import strategies as st
+import looptime
 import pytest
 
 from asynctasks.exceptions import (
@@ -21,10 +27,19 @@ from asynctasks.exceptions import (
     TaskLost,
 )
 from asynctasks.sansio.dialect import Survey, TaskRef, TaskState, TaskStatus
+from asynctasks.sansio.history import LearnedPolicy
 from asynctasks.sansio.http import Response
 from asynctasks.sansio.schedule import PollPolicy
 from asynctasks.watch import Watch
-from asynctasks.watcher import LOOKS_AT_ONCE, Watcher
+from asynctasks.watcher import (
+    EARLY,
+    LISTS_AT_ONCE,
+    LOOKS_AT_ONCE,
+    MERGE_AGAIN,
+    MERGE_FROM,
+    ROWS_PER_LOOK,
+    Watcher,
+)
 
 
 pytestmark = pytest.mark.virtual_time
@@ -538,3 +553,685 @@ async def test_closing_tells_those_who_wait(watcher: Watcher, moment: float) -> 
 
     assert reason is end
     assert {asyncio.current_task()} == asyncio.all_tasks()
+
+
+# --- merged looks ------------------------------------------------------------
+
+
+class Lister:
+    """
+    A service with a list: of strangers first, then of tasks, each with an end.
+
+    Args:
+        ends: when each task is over, on the loop's clock.
+        strangers: rows of tasks that nobody watches.
+        lacks: tasks that the list does not show.
+        paged: whether fewer rows than all can be read.
+        takes: seconds that a list takes.
+    """
+
+    origin = "http://service.test"
+    merges = True
+
+    def __init__(
+        self,
+        ends: Mapping[str, float],
+        *,
+        strangers: int = 0,
+        lacks: Collection[str] = (),
+        paged: bool = True,
+        takes: float = 0.0,
+    ) -> None:
+        self.ends = dict(ends)
+        self.strangers = strangers
+        self.lacks = set(lacks)
+        self.paged = paged
+        self.takes = takes
+        self.broken: BaseException | None = None
+        self.lists: list[tuple[float, int]] = []
+        """When a list was read, and for how many."""
+
+        self.looked: list[tuple[float, str]] = []
+        """When a task was looked at alone, and which."""
+
+    def token_of(self, ref: TaskRef) -> str:
+        return f"token-{ref.id}"
+
+    def status_of(self, key: str) -> TaskStatus:
+        return DONE if self.ends.get(key, 0.0) <= now() else RUNNING
+
+    async def look_once(self, ref: TaskRef) -> TaskStatus:
+        self.looked.append((now(), ref.id))
+        return self.status_of(ref.id)
+
+    async def survey(self, refs: Sequence[TaskRef], rows: int) -> Survey:
+        self.lists.append((now(), len(refs)))
+        await asyncio.sleep(self.takes)
+        if self.broken is not None:
+            raise self.broken
+        keys = [f"stranger{n}" for n in range(self.strangers)]
+        keys += [key for key in self.ends if key not in self.lacks]
+        shown = keys[:rows] if self.paged else keys
+        return Survey(
+            found={(key, None): self.status_of(key) for key in shown},
+            rows=len(shown),
+            whole=len(shown) == len(keys),
+        )
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def names(count: int, name: str = "t") -> list[str]:
+    return [f"{name}{number}" for number in range(count)]
+
+
+def lister(count: int, end: float = math.inf, **options: Any) -> Lister:
+    return Lister(dict.fromkeys(names(count), end), **options)
+
+
+def hold_all(
+    watcher: Watcher, look: Any, keys: Iterable[str], first: TaskStatus | None = None
+) -> list[Watch]:
+    return [hold(watcher, look, key, first) for key in keys]
+
+
+def times(looks: Sequence[tuple[float, object]], begun: float) -> list[float]:
+    return [round(at - begun, 3) for at, _ in looks]
+
+
+async def test_looks_that_are_due_together_are_one_list(watcher: Watcher) -> None:
+    """A hundred tasks cost one request a second, and each ends when it should."""
+    begun = now()
+    look = lister(100, begun + 2.5)
+    ends = await asyncio.gather(*map(end_of, hold_all(watcher, look, names(100))))
+
+    assert [DONE] * 100 == ends
+    assert ([0.0, 1.0, 2.0, 3.0], []) == (times(look.lists, begun), look.looked)
+    assert (4, 400, 400, 0) == (
+        watcher.stats.surveys,
+        watcher.stats.surveyed,
+        watcher.stats.rows,
+        watcher.stats.looks,
+    )
+
+
+async def test_few_looks_are_not_worth_a_list(watcher: Watcher) -> None:
+    """One task fewer than it takes is looked at one by one."""
+    look = lister(MERGE_FROM - 1)
+    hold_all(watcher, look, look.ends)
+    await asyncio.sleep(2.5)
+
+    assert (3 * (MERGE_FROM - 1), []) == (len(look.looked), look.lists)
+
+
+async def test_merging_can_be_switched_off() -> None:
+    """With ``merge=False`` nothing but single looks is made."""
+    watcher = Watcher(policy=EVERY_SECOND, logger=LOGGER, merge=False)
+    look = lister(20, 0.0)
+    await asyncio.gather(*map(end_of, hold_all(watcher, look, look.ends)))
+
+    assert (20, []) == (len(look.looked), look.lists)
+
+
+async def test_tasks_that_will_be_due_soon_join(watcher: Watcher) -> None:
+    """A list is read for those too whose look comes within a part of their wait."""
+    begun = now()
+    look = lister(7)
+    hold_all(watcher, look, names(2), RUNNING)
+    await asyncio.sleep(EARLY - 0.01)
+    hold_all(watcher, look, names(7), RUNNING)
+    await asyncio.sleep(1)
+
+    assert [(1.0, 7)] == [(round(at - begun, 3), n) for at, n in look.lists]
+    assert [] == look.looked
+
+
+async def test_too_few_to_join_are_left_to_their_time(watcher: Watcher) -> None:
+    """If those that are due soon do not make a list, nobody is looked at early."""
+    begun = now()
+    look = lister(3)
+    hold_all(watcher, look, names(2), RUNNING)
+    await asyncio.sleep(0.2)
+    hold_all(watcher, look, names(3), RUNNING)
+    await asyncio.sleep(1.1)
+
+    assert [1.0, 1.0, 1.2] == times(look.looked, begun)
+
+
+async def test_rows_of_tasks_not_yet_due_come_for_nothing(watcher: Watcher) -> None:
+    """A task that the list happens to show needs no look of its own for a while."""
+    begun = now()
+    look = lister(5)
+    hold_all(watcher, look, names(4), RUNNING)
+    await asyncio.sleep(0.5)
+    hold(watcher, look, "t4", QUEUED)
+    await asyncio.sleep(2)
+
+    assert [(1.0, 4), (2.0, 5)] == [(round(at - begun, 3), n) for at, n in look.lists]
+    assert [] == look.looked
+
+
+async def test_rows_for_nothing_do_not_stretch_the_waits() -> None:
+    """The waits grow with a task's own looks, not with what lists show of it."""
+    policy = PollPolicy(
+        wait_initial=1.0, wait_max=64.0, wait_exp_base=4.0, wait_jitter=0.0
+    )
+    watcher = Watcher(policy=policy, logger=LOGGER)
+    look = lister(9)
+    (watch,) = hold_all(watcher, look, ["t8"], RUNNING)
+    for _ in range(5):
+        hold_all(watcher, look, names(8))
+        await asyncio.sleep(0.5)
+        for key in names(8):
+            found = watcher.find(TaskRef(id=key), look)
+            assert found is not None
+            watcher.release(found)
+
+    assert (5, 0, 1.0) == (len(look.lists), watch.looks, watch.wait)
+    await watcher.aclose(InvalidState("the test is over"))
+
+
+async def test_list_that_lacks_a_task_is_no_proof(watcher: Watcher) -> None:
+    """What a whole list lacks is looked at alone, from then on, and never lost."""
+    begun = now()
+    look = lister(10, begun + 2.5, lacks={"t3"})
+    ends = await asyncio.gather(*map(end_of, hold_all(watcher, look, look.ends)))
+
+    assert [DONE] * 10 == ends
+    assert [10, 9, 9, 9] == [count for _, count in look.lists]
+    assert ([0.0, 1.0, 2.0, 3.0], {"t3"}) == (
+        times(look.looked, begun),
+        {key for _, key in look.looked},
+    )
+
+
+async def test_list_that_was_cut_off_says_nothing_of_the_rest(
+    watcher: Watcher,
+) -> None:
+    """Tasks beyond the rows that were read may be in the next list."""
+    look = lister(10, strangers=10 * ROWS_PER_LOOK - 8)
+    watches = hold_all(watcher, look, look.ends)
+    await asyncio.sleep(0.5)
+
+    assert {"t8", "t9"} == {key for _, key in look.looked}
+    assert not any(watch.alone for watch in watches)
+
+    look.strangers = 0
+    await asyncio.sleep(1)
+
+    assert ([10, 10], 2) == ([count for _, count in look.lists], len(look.looked))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [BROKEN, ConnectionLost("it broke"), AuthenticationFailed(Response(401)), KeyError],
+    ids=["500", "lost", "refused", "ours"],
+)
+async def test_list_that_fails_falls_back_to_single_looks(
+    watcher: Watcher, error: BaseException
+) -> None:
+    """Nobody is hung by it; lists are left alone for a while, then tried again."""
+    begun = now()
+    look = lister(10, begun + MERGE_AGAIN + 1.5, takes=0.25)
+    look.broken = error
+    watches = hold_all(watcher, look, look.ends)
+    await asyncio.sleep(1.0)
+
+    assert (1, 10) == (len(look.lists), len(look.looked))
+
+    look.broken = None
+    ends = await asyncio.gather(*map(end_of, watches))
+
+    assert [DONE] * 10 == ends
+    assert [0.0, MERGE_AGAIN + 0.25] == times(look.lists, begun)[:2]
+
+
+async def test_list_that_is_throttled_is_waited_for(watcher: Watcher) -> None:
+    """Nobody is looked at before the service wants it, alone or not."""
+    begun = now()
+    look = lister(10)
+    look.broken = RateLimited(Response(429), retry_after=50.0)
+    watches = hold_all(watcher, look, look.ends)
+    await asyncio.sleep(1)
+    look.broken = None
+    watcher.hurry(watches[0])
+    await asyncio.sleep(50)
+
+    assert [0.0, 50.0] == times(look.lists, begun)[:2]
+    assert [] == look.looked
+
+
+async def test_list_that_mostly_lacks_is_given_up_for_a_while(
+    watcher: Watcher,
+) -> None:
+    """A list that shows less than half of what is wanted does not pay."""
+    begun = now()
+    look = lister(10, lacks=names(6))
+    hold_all(watcher, look, look.ends)
+    await asyncio.sleep(MERGE_AGAIN + 1.5)
+
+    assert [0.0, MERGE_AGAIN, MERGE_AGAIN + 1] == times(look.lists, begun)
+    assert [10, 4, 4] == [count for _, count in look.lists]
+
+
+async def test_long_list_is_read_for_many_only(watcher: Watcher) -> None:
+    """A list that cannot be cut is read again when it pays: for enough looks."""
+    rows = ROWS_PER_LOOK * 50
+    look = lister(10, strangers=rows - 10, paged=False)
+    hold_all(watcher, look, look.ends)
+    await asyncio.sleep(2.5)
+
+    assert ([10], 20) == ([count for _, count in look.lists], len(look.looked))
+
+    await asyncio.sleep(0.4)
+    look.ends |= dict.fromkeys(names(40, "more"), math.inf)
+    look.strangers -= 40
+    hold_all(watcher, look, names(40, "more"))
+    await asyncio.sleep(1.2)
+
+    assert [10, 50] == [count for _, count in look.lists]
+
+
+async def test_tasks_due_while_a_list_is_read_wait_for_the_next(
+    watcher: Watcher,
+) -> None:
+    """There is one list at a time, and its rows serve those who came meanwhile."""
+    begun = now()
+    look = lister(12, takes=0.75)
+    hold_all(watcher, look, names(6))
+    await asyncio.sleep(0.25)
+    hold_all(watcher, look, names(12))
+    await asyncio.sleep(0.6)
+
+    assert ([0.0], []) == (times(look.lists, begun), look.looked)
+
+
+async def test_views_do_not_mix(watcher: Watcher) -> None:
+    """The same ids under other credentials are other tasks, with lists of their own."""
+    mine, yours = lister(5, 0.0), lister(5)
+    done = hold_all(watcher, mine, mine.ends)
+    running = hold_all(watcher, yours, yours.ends)
+    await asyncio.sleep(0.5)
+
+    assert [DONE] * 5 == [watch.known() for watch in done]
+    assert [RUNNING] * 5 == [watch.known() for watch in running]
+    assert (1, 1) == (len(mine.lists), len(yours.lists))
+
+
+async def test_many_views_share_the_lists_that_are_read_at_once(
+    watcher: Watcher,
+) -> None:
+    """Of a thousand views few read their lists at once; all have their turn."""
+    views = [lister(4, 0.0, takes=0.01) for _ in range(1000)]
+    watches = [w for view in views for w in hold_all(watcher, view, view.ends)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    at_once = len(tasks_named("asynctasks-look"))
+    await asyncio.gather(*map(end_of, watches))
+
+    assert LISTS_AT_ONCE == at_once
+    assert [1] * 1000 == [len(view.lists) for view in views]
+    assert {} == watcher._groups
+
+
+async def test_runs_of_a_recurring_task_are_found(watcher: Watcher) -> None:
+    """A list tells the runs of a task apart, and which is the last."""
+    look = Lister({})
+    runs = {0: DONE, 1: RUNNING, 2: QUEUED}
+
+    async def survey(refs: Sequence[TaskRef], rows: int) -> Survey:
+        found: dict[tuple[str, int | None], TaskStatus] = {
+            ("r", run): status for run, status in runs.items()
+        }
+        return Survey(found={**found, ("r", None): QUEUED}, rows=3, whole=True)
+
+    look.survey = survey  # type: ignore[method-assign]
+    wanted = [0, 1, 2, None]
+    watches = [watcher.hold(TaskRef(id="r", run=run), look) for run in wanted]
+    await asyncio.sleep(0.5)
+
+    assert [DONE, RUNNING, QUEUED, QUEUED] == [watch.known() for watch in watches]
+    assert [] == look.looked
+
+
+async def test_relaunched_task_is_looked_at_alone(watcher: Watcher) -> None:
+    """A list does not tell the generations of a task apart."""
+    look = lister(10)
+    for key in look.ends:
+        watcher.hold(TaskRef(id=key, generation=1), look)
+    await asyncio.sleep(0.5)
+
+    assert ([], 10) == (look.lists, len(look.looked))
+
+
+async def test_task_that_seems_lost_is_confirmed_alone(watcher: Watcher) -> None:
+    """After a 404 a task is no longer looked for in the list."""
+    look = lister(10, lacks={"t0"})
+    watches = hold_all(watcher, look, look.ends)
+    calls = 0
+
+    async def look_once(ref: TaskRef) -> TaskStatus:
+        nonlocal calls
+        calls += 1
+        raise MISSING
+
+    look.look_once = look_once  # type: ignore[method-assign]
+    with pytest.raises(TaskLost):
+        await end_of(watches[0])
+
+    assert 3 == calls
+    assert [10, 9, 9] == [count for _, count in look.lists]
+
+
+async def test_view_that_nobody_uses_is_forgotten(watcher: Watcher) -> None:
+    """What is known of a view goes with its last task."""
+    for _ in range(100):
+        look = lister(5)
+        for watch in hold_all(watcher, look, look.ends):
+            watcher.release(watch)
+    await asyncio.sleep(0)
+
+    assert ({}, 0) == (watcher._groups, len(watcher))
+    assert (0, 0) == (len(watcher._ready), watcher.backlog)
+
+
+async def test_ten_thousand_due_looks_are_begun_in_order(watcher: Watcher) -> None:
+    """The work for each look does not grow with the number of those that wait."""
+    look = Looker(DONE, takes=0.001)
+    watches = hold_all(watcher, look, names(10_000))
+    await asyncio.sleep(0)
+    backlog = watcher.backlog
+    await asyncio.gather(*map(end_of, watches))
+
+    assert (10_000, 10_000) == (backlog + LOOKS_AT_ONCE, len(look.at))
+
+
+# --- hints -------------------------------------------------------------------
+
+
+async def test_hint_during_a_look_is_not_lost(watcher: Watcher) -> None:
+    """A look that is under way may have come too early: another one follows at once."""
+    begun = now()
+    look = Looker(RUNNING, DONE, takes=0.5)
+    watch = hold(watcher, look)
+    await asyncio.sleep(0.25)
+    watcher.hurry(watch)
+    await end_of(watch)
+
+    assert [0.0, 0.5] == [round(at - begun, 3) for at in look.at]
+
+
+async def test_hint_does_not_hurry_a_service_that_asked_for_time(
+    watcher: Watcher,
+) -> None:
+    """Retry-After is obeyed whatever happens to the task."""
+    look = Looker(RateLimited(Response(429), retry_after=90.0), DONE)
+    watch = hold(watcher, look)
+    await asyncio.sleep(1)
+    watcher.hurry(watch)
+    await end_of(watch)
+
+    assert 90.0 == round(look.at[1] - look.at[0], 3)
+
+
+# --- learned schedules -------------------------------------------------------
+
+
+def learning(**options: Any) -> Watcher:
+    return Watcher(policy=EVERY_SECOND, learn=LearnedPolicy(**options), logger=LOGGER)
+
+
+def reported(seconds: float) -> TaskStatus:
+    return attrs.evolve(DONE, queue_time=0.25 * seconds, run_time=0.75 * seconds)
+
+
+async def finish(watcher: Watcher, ref: TaskRef, *script: Any, since: Any) -> None:
+    """See a task to its end, and let go of it."""
+    watch = watcher.hold(ref, Looker(*script), first=None, since=since)
+    await end_of(watch)
+    watcher.release(watch)
+
+
+def learned_of(watcher: Watcher) -> list[tuple[object, int, float]]:
+    """Return, by service, how many durations are known and their median."""
+    histories = watcher._histories.items()
+    return [(key, len(known), round(known.median, 2)) for key, known in histories]
+
+
+async def test_schedule_is_learned_from_reported_durations() -> None:
+    """After some tasks of an hour the next one is looked at a few times, not 3,600."""
+    watcher = learning()
+    solve = TaskRef(id="x", service="solve")
+    for number in range(10):
+        ref = attrs.evolve(solve, id=f"old{number}")
+        await finish(watcher, ref, reported(3600.0), since=None)
+    begun = now()
+    look = lister(1, begun + 3600)
+    ref = attrs.evolve(solve, id="t0")
+    watch = watcher.hold(ref, look, first=QUEUED, since=begun)
+    await end_of(watch)
+    first, *_, last = times(look.looked, begun)
+
+    assert 5 <= len(look.looked) <= 25
+    assert 200 <= first <= 900
+    assert 3600 <= last <= 3600 * 1.2
+
+
+async def test_schedule_is_learned_from_durations_that_were_seen() -> None:
+    """Where the service reports none, the time from submit to end is taken."""
+    watcher = learning()
+    for number in range(3):
+        ref = TaskRef(id=f"t{number}", service="solve")
+        await finish(watcher, ref, *[RUNNING] * 10, DONE, since=now())
+
+    assert [(3, 10.0)] == [(n, median) for _, n, median in learned_of(watcher)]
+
+
+async def test_first_tasks_are_looked_at_as_the_policy_says() -> None:
+    """Before enough is known of a service, the plain policy holds."""
+    watcher = learning(least=5)
+    for number in range(4):
+        ref = TaskRef(id=f"t{number}", service="solve")
+        await finish(watcher, ref, reported(100.0), since=None)
+    look = Looker(*[RUNNING] * 3, DONE)
+    begun = now()
+    await end_of(watcher.hold(TaskRef(id="x", service="solve"), look, since=begun))
+
+    assert [0.0, 1.0, 2.0, 3.0] == [round(at - begun, 3) for at in look.at]
+
+
+async def test_each_service_has_its_own_durations() -> None:
+    """What one service takes says nothing of another, or of another version."""
+    watcher = learning()
+    for service, version, seconds in [("a", "1", 5.0), ("b", "1", 50.0), ("a", "2", 8)]:
+        for number in range(2):
+            ref = TaskRef(id=f"{number}", service=service, app_version=version)
+            await finish(watcher, ref, reported(seconds), since=None)
+
+    assert [(2, 5.0), (2, 50.0), (2, 8.0)] == [
+        (count, median) for _, count, median in learned_of(watcher)
+    ]
+
+
+async def test_services_that_are_remembered_are_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The service that was learned first is forgotten first."""
+    monkeypatch.setattr("asynctasks.watcher.SERVICES", 3)
+    watcher = learning()
+    for number in range(5):
+        ref = TaskRef(id="x", service=f"s{number}")
+        await finish(watcher, ref, reported(1.0), since=None)
+    services = [key for key, _, _ in learned_of(watcher)]
+
+    assert [("http://service.test", None, None, f"s{n}") for n in (2, 3, 4)] == services
+
+
+async def test_age_of_a_task_of_another_process_is_what_is_reported() -> None:
+    """A task that has run for long when it is first seen is not taken for a new one."""
+    watcher = learning()
+    for number in range(10):
+        ref = TaskRef(id=f"old{number}", service="solve")
+        await finish(watcher, ref, reported(1000.0), since=None)
+    aged = attrs.evolve(RUNNING, queue_time=100.0, run_time=800.0)
+    old, new = Looker(aged), Looker(RUNNING)
+    watches = [
+        watcher.hold(TaskRef(id=f"x{n}", service="solve"), look)
+        for n, look in enumerate([old, new])
+    ]
+    await asyncio.sleep(0.5)
+
+    assert (900.0, 0.0) == tuple(
+        round(now() - 0.5 - (watch.since or 0.0)) for watch in watches
+    )
+    assert watches[0].wait < 100 < watches[1].wait
+    await watcher.aclose(InvalidState("the test is over"))
+
+
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("status", "since", "expected"),
+    [
+        (reported(8.0), None, 8.0),
+        (reported(8.0), 5.0, 8.0),
+        (DONE, 5.0, 5.0),
+        (DONE, None, None),
+        (attrs.evolve(DONE, run_time=3.0), None, None),
+        (
+            attrs.evolve(
+                DONE, created_at=BEGAN, ended_at=BEGAN + timedelta(seconds=90)
+            ),
+            None,
+            90.0,
+        ),
+        (attrs.evolve(reported(8.0), state=TaskState.CANCELLED), 5.0, None),
+        (attrs.evolve(reported(8.0), state=TaskState.FAILED), None, 8.0),
+    ],
+    ids=["reported", "both", "seen", "none", "part", "times", "cancelled", "failed"],
+)
+async def test_only_durations_that_are_known_are_learned(
+    status: TaskStatus, since: float | None, expected: float | None
+) -> None:
+    """What was over when it was first seen tells nothing, unless it is reported."""
+    watcher = learning()
+    submitted = None if since is None else now() - since
+    await finish(watcher, TaskRef(id="t1"), status, since=submitted)
+    medians = [median for _, _, median in learned_of(watcher)]
+
+    assert ([] if expected is None else [expected]) == medians
+
+
+async def test_unknown_words_are_not_remembered_without_end(
+    watcher: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that invents a word each time fills neither memory nor log."""
+    monkeypatch.setattr("asynctasks.watcher.WORDS", 3)
+    words = [attrs.evolve(ODD, word=f"word{n}") for n in range(10)]
+    await end_of(hold(watcher, Looker(*words, DONE)))
+
+    assert {"word0", "word1", "word2"} == watcher._words
+
+
+async def test_lateness_is_counted(watcher: Watcher) -> None:
+    """Looks that wait for a place begin late, and that is summed up."""
+    look = Looker(DONE, takes=0.5)
+    watches = hold_all(watcher, look, names(2 * LOOKS_AT_ONCE))
+    await asyncio.gather(*map(end_of, watches))
+    stats = watcher.stats
+
+    assert 2 * LOOKS_AT_ONCE == stats.begun == stats.looks == stats.finished
+    assert 0.5 * LOOKS_AT_ONCE == pytest.approx(stats.late, rel=0.01)
+
+
+# --- nobody is forgotten -----------------------------------------------------
+
+
+KEYS = st.sampled_from(names(8))
+
+MOODS: list[Any] = ["fine", "slow", "cut", "lacking", BROKEN, MISSING, KeyError("x")]
+MOODS += [RateLimited(Response(429), retry_after=2.0), ConnectionLost("it broke")]
+
+STEPS = st.one_of(
+    st.tuples(st.sampled_from(["hold", "release", "hurry", "tell", "end"]), KEYS),
+    st.tuples(st.just("mood"), st.sampled_from(MOODS)),
+    st.tuples(st.just("pass"), st.floats(0.0, 5.0)),
+)
+
+
+class Moody(Lister):
+    """A service that does all there is to be done wrong."""
+
+    mood: Any = "fine"
+
+    async def look_once(self, ref: TaskRef) -> TaskStatus:
+        status = await super().look_once(ref)
+        await asyncio.sleep(0.7 if self.mood == "slow" else 0.0)
+        if isinstance(self.mood, Exception):
+            raise self.mood
+        return status
+
+    async def survey(self, refs: Sequence[TaskRef], rows: int) -> Survey:
+        self.broken = self.mood if isinstance(self.mood, Exception) else None
+        self.takes = 0.7 if self.mood == "slow" else 0.0
+        self.strangers = 1000 if self.mood == "cut" else 0
+        self.lacks = set(names(4)) if self.mood == "lacking" else set()
+        return await super().survey(refs, rows)
+
+
+class WatcherModel:
+    """A watcher of a moody service, and those who hold its tasks."""
+
+    def __init__(self) -> None:
+        self.watcher = Watcher(policy=EVERY_SECOND, logger=LOGGER)
+        self.service = Moody(dict.fromkeys(names(8), math.inf))
+        self.held: list[Watch] = []
+
+    async def do(self, what: str, about: Any) -> None:
+        found = [watch for watch in self.held if watch.ref.id == about]
+        match what:
+            case "hold":
+                self.held.append(hold(self.watcher, self.service, about))
+            case "release" if found:
+                self.held.remove(found[0])
+                self.watcher.release(found[0])
+            case "hurry" if found:
+                self.watcher.hurry(found[0])
+            case "tell":
+                self.watcher.tell(TaskRef(id=about), self.service, RUNNING)
+            case "end":
+                self.service.ends[about] = now()
+            case "mood":
+                self.service.mood = about
+            case "pass":
+                await asyncio.sleep(about)
+
+    async def end(self) -> None:
+        """Let the service recover, and all tasks end."""
+        self.service.mood = "fine"
+        self.service.ends = dict.fromkeys(names(8), now())
+        await asyncio.sleep(10)
+
+        assert [] == [watch.ref.id for watch in self.held if not watch.over]
+        assert (0, [], []) == (
+            self.watcher.backlog,
+            tasks_named("asynctasks-look"),
+            tasks_named("asynctasks-watcher"),
+        )
+
+
+@given(st.lists(STEPS, max_size=30))
+def test_no_open_task_is_forgotten(steps: list[tuple[str, Any]]) -> None:
+    """After whatever failures, merges, holds and hints, each task's end is seen."""
+
+    async def play() -> None:
+        model = WatcherModel()
+        for what, about in steps:
+            await model.do(what, about)
+        await model.end()
+
+    with asyncio.Runner(loop_factory=looptime.new_event_loop) as runner:
+        runner.run(play())
