@@ -71,25 +71,29 @@ class Pushed:
 
 
 class PushedDesk(Desk):
-    """A desk that does not look at what events tell."""
+    """
+    A desk that does not look at what events tell.
 
-    pushed: Pushed | None = None
+    Args:
+        pushed: what events have told.
+        parts: of any desk.
+    """
+
+    def __init__(self, pushed: Pushed, *parts: Any, **shared: Any) -> None:
+        super().__init__(*parts, **shared)
+        self._pushed = pushed
 
     async def look_once(self, ref: TaskRef) -> TaskStatus:
         """Look at a task, unless its events have told."""
-        if self.pushed is None:
-            return await super().look_once(ref)
-        known = self.pushed.recall(ref)
+        known = self._pushed.recall(ref)
         if known is not None:
             return known
         status = await super().look_once(ref)
-        return self.pushed.learn(ref, status, looked=True)
+        return self._pushed.learn(ref, status, looked=True)
 
     async def survey(self, refs: Sequence[TaskRef], rows: int) -> Survey:
         """Look at several tasks, but for those whose events have told."""
-        if self.pushed is None:
-            return await super().survey(refs, rows)
-        known = {(ref.id, ref.run): self.pushed.recall(ref) for ref in refs}
+        known = {(ref.id, ref.run): self._pushed.recall(ref) for ref in refs}
         unknown = [ref for ref in refs if known[ref.id, ref.run] is None]
         found = {key: status for key, status in known.items() if status is not None}
         read = 0
@@ -98,7 +102,7 @@ class PushedDesk(Desk):
             read = survey.rows
             for key, status in survey.found.items():
                 ref = TaskRef(id=key[0], run=key[1])
-                found[key] = self.pushed.learn(ref, status, looked=True)
+                found[key] = self._pushed.learn(ref, status, looked=True)
         return Survey(found=found, rows=read, whole=True)
 
 
@@ -139,7 +143,8 @@ class VantiqTasks(TaskClient):
         """The client has warned already."""
 
     def _build_desk(self, driver: Driver, dialect: Dialect) -> Desk:
-        desk = PushedDesk(
+        return PushedDesk(
+            self._pushed,
             driver,
             dialect,
             watcher=self._hub.watcher,
@@ -147,8 +152,6 @@ class VantiqTasks(TaskClient):
             manners=self._manners,
             counts=self._hub.counts,
         )
-        desk.pushed = self._pushed
-        return desk
 
     async def __aenter__(self) -> Self:
         await super().__aenter__()

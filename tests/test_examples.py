@@ -25,6 +25,10 @@ PRINTED = {
     "one_task.py": "result: {'hello': 'world'}",
     "own_service.py": "lift-off",
     "status_callbacks.py": "SUCCEEDED",
+    "vantiq_batch.py": "batch: [200, 404]",
+    "vantiq_crud.py": "deleted: 24",
+    "vantiq_documents.py": "the same: True",
+    "vantiq_events.py": "stream: message {'number': 2}",
 }
 """A part of what each example prints in its last lines."""
 
