@@ -62,6 +62,8 @@ OPTIONAL = {
     "orjson": {"sansio.codec"},
     "pandas": {"integrations.arrow"},
     "pyarrow": {"integrations.arrow"},
+    "opentelemetry": {"integrations.otel"},
+    "prometheus_client": {"integrations.prometheus"},
 }
 """Libraries of the extras, and the rooms or modules that may import them."""
 
