@@ -73,6 +73,10 @@ class Times:
     """None if it never ran, or nobody knows."""
 
     ended: float | None
+    queue_time: float | None = None
+    """As the service reports it."""
+
+    run_time: float | None = None
 
     @classmethod
     def of(cls, timings: Timings) -> Self | None:
@@ -87,16 +91,19 @@ class Times:
         started = timings.started
         if started is not None:
             started = max(begin, min(started, latest))
-        return cls(begin, started, ended)
+        return cls(begin, started, ended, timings.queue_time, timings.run_time)
 
     def durations(self) -> Iterator[tuple[str, float]]:
         """Say how long it waited, ran, and was under way, as far as is known."""
-        if self.started is not None:
-            yield "queue", self.started - self.submitted
-            if self.ended is not None:
-                yield "run", self.ended - self.started
-        if self.ended is not None:
-            yield "total", self.ended - self.submitted
+        queue, run = self.queue_time, self.run_time
+        if queue is None and self.started is not None:
+            queue = self.started - self.submitted
+        if run is None and self.started is not None and self.ended is not None:
+            run = self.ended - self.started
+        total = None if self.ended is None else self.ended - self.submitted
+        for name, value in {"queue": queue, "run": run, "total": total}.items():
+            if value is not None:
+                yield name, value
 
     def span(self, label: str, outcome: str, until: float) -> Span:
         """Return its place in the timeline; what has not ended goes on until then."""
