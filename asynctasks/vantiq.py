@@ -784,11 +784,12 @@ class Vantiq:
                 cannot be started.
         """
         place = (resource, resource_id, operation, target_namespace)
-        inbox = InboxOptions(
-            callback=callback,
-            size=queue_size or self._options.queue_size,
-            policy=queue_policy or self._options.queue_policy,
-        )
+        with explained("subscribe"):
+            inbox = InboxOptions(
+                callback=callback,
+                size=queue_size or self._options.queue_size,
+                policy=queue_policy or self._options.queue_policy,
+            )
         return await self._feed.subscribe(place, inbox, params, timeout)
 
     async def unsubscribe(

@@ -80,6 +80,9 @@ class EventStream:
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self._unsubscribe()
+        self._event = None
+        self._ended()
+        _resolve(self._taken)  # nobody will take it
 
     def __aiter__(self) -> Self:
         return self

@@ -14,7 +14,9 @@ from typing import Any, Union
 
 import attrs
 
+from .exceptions import InvalidArgument
 from .sansio.subscription import Frame, What, build_gap
+from .vantiq_session import QUEUE_POLICIES
 
 
 __all__ = ["Callback", "Inbox", "InboxOptions"]
@@ -34,15 +36,32 @@ TURNS = 3
 class InboxOptions:
     """What a subscription does with what arrives."""
 
-    callback: Callback
-    size: int
+    callback: Callback = attrs.field()
+    size: int = attrs.field()
     """Events that may wait."""
 
-    policy: str
+    policy: str = attrs.field()
     """What happens when that many wait; see :class:`VantiqOptions`."""
 
     ended: Callable[[], None] | None = None
     """Called once, when nothing more will be told."""
+
+    @callback.validator
+    def _check_callback(self, _: object, callback: object) -> None:
+        if not callable(callback):
+            remedy = "give a function, async or plain, of a word and a message"
+            raise InvalidArgument("callback", callback, remedy)
+
+    @size.validator
+    def _check_size(self, _: object, size: int) -> None:
+        if size < 1:
+            raise InvalidArgument("queue_size", size, "must be 1 or more")
+
+    @policy.validator
+    def _check_policy(self, _: object, policy: str) -> None:
+        if policy not in QUEUE_POLICIES:
+            remedy = f"choose one of {', '.join(QUEUE_POLICIES)}"
+            raise InvalidArgument("queue_policy", policy, remedy)
 
 
 class Inbox:

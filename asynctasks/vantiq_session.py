@@ -33,7 +33,7 @@ from .sansio.vantiq_requests import Api
 from .transport import AiohttpTransport, WebSocketStream
 
 
-__all__ = ["Session", "VantiqOptions", "explained"]
+__all__ = ["QUEUE_POLICIES", "Session", "VantiqOptions", "explained"]
 
 EXPLAINED = (AsyncTasksError, TypeError, ValueError, RecursionError)
 """What the application may cause or meet; anything else is a fault of ours."""

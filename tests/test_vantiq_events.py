@@ -104,6 +104,19 @@ async def test_leaving_unsubscribes(server: ScriptedVantiq, client: Vantiq) -> N
         await take(events, 2)
 
 
+async def test_leaving_an_unread_stream(server: ScriptedVantiq, client: Vantiq) -> None:
+    """A stream that is left with events in it leaves no task behind."""
+    before = asyncio.all_tasks()
+    async with client.events(*PLACE):
+        for n in range(5):
+            await server.push(TOPIC, n)
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(0.01)
+
+    left = {task.get_name() for task in asyncio.all_tasks() - before}
+    assert not [name for name in left if TOPIC in name]
+
+
 async def test_leaving_and_asking_for_something_else(
     server: ScriptedVantiq, client: Vantiq
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from asynctasks.exceptions import InvalidArgument
 from asynctasks.vantiq_inbox import Inbox, InboxOptions
 
 
@@ -46,6 +47,16 @@ class Desk:
         async with asyncio.timeout(2):
             await self.inbox.start()
         return self.told
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("callback", None), ("size", 0), ("policy", "panic")]
+)
+def test_options_that_are_refused(option: str, value: Any) -> None:
+    """A callback can be called, a queue has room, a policy is one of three."""
+    options = {"callback": print, "size": 1, "policy": "block"} | {option: value}
+    with pytest.raises(InvalidArgument):
+        InboxOptions(**options)
 
 
 async def test_in_order() -> None:
