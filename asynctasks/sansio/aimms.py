@@ -37,6 +37,7 @@ from .urls import join_query, origin_of, segment
 from ..exceptions import (
     InvalidArgument,
     NotFound,
+    RemoteProtocolError,
     UnsupportedOperation,
 )
 
@@ -163,6 +164,9 @@ class AimmsDialect(Dialect):
         response = yield self._build_submit(prepared)
         document = expect(response, 200, 201, 202).json()
         task_id = field(document, "id", str, response, required=True)
+        if not task_id or FORBIDDEN.search(task_id):
+            expected = "an id at $.id that fits into a path"
+            raise RemoteProtocolError(expected, response.redacted(), repr(task_id))
         status = None
         # The task is accepted: a state that is missing or odd must not lose its id.
         if isinstance(document.get("state", document.get("status")), str):

@@ -37,6 +37,9 @@ LONG_INTEGER = re.compile(rb"\d{19}")
 
 LONG = 19
 
+LONG_PATH = 100
+"""Characters of the path of a value that an error shows."""
+
 NO_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
 """What is dropped to count digits, which is many times faster than to search."""
 
@@ -95,6 +98,7 @@ def dumps(value: Any, *, name: str = "inputs") -> bytes:
         return text.encode()
     except (TypeError, ValueError, RecursionError) as exc:
         where, what = _offender(value, name, 0)
+        where = where if len(where) <= LONG_PATH else f"{where[:LONG_PATH]}…"
         remedy = "JSON has no such value; convert it first"
         raise InvalidArgument(where, what, remedy) from exc
 

@@ -110,7 +110,7 @@ def scheduled(call: Call) -> dict[str, float | None]:
     if after is not None and due is not None:
         message = "give scheduleFor or scheduleIn, not both"
         raise Refused(400, "InvalidParameter", message)
-    if due is not None and due > call.now + CENTURY:
+    if due is not None and abs(due - call.now) > CENTURY:
         message = "scheduleFor is more than a century away"
         raise Refused(400, "InvalidParameter", message)
     due = due if after is None else call.now + after

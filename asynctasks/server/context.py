@@ -10,7 +10,7 @@ from .payload import encode_output
 from ..exceptions import TaskCancelled
 
 
-__all__ = ["Flag", "Report", "TaskContext"]
+__all__ = ["Flag", "Report", "TaskContext", "sendable"]
 
 Report = Callable[..., None]
 """Takes what is reported (a word) and its values; safe in any thread."""
@@ -21,6 +21,11 @@ class Flag(Protocol):
 
     def is_set(self) -> bool:
         """Tell whether it was asked for."""
+
+
+def sendable(text: str) -> str:
+    """Escape what is no Unicode, which no answer of a server could hold."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 class TaskContext:
@@ -51,7 +56,9 @@ class TaskContext:
 
     def progress(self, fraction: float, message: str = "") -> None:
         """Tell how much is done: *fraction* is between 0 and 1."""
-        self._report("progress", min(max(float(fraction), 0.0), 1.0), message)
+        # In this order, what is no number at all is 0.
+        done = min(1.0, max(0.0, float(fraction)))
+        self._report("progress", done, sendable(message))
 
     def solving(self) -> ExitStack:
         """
@@ -78,7 +85,7 @@ class TaskContext:
 
     def log(self, line: str) -> None:
         """Add a line to the log of the task."""
-        self._report("log", line)
+        self._report("log", sendable(line))
 
     @property
     def cancelled(self) -> bool:

@@ -15,7 +15,7 @@ import threading
 import traceback
 from typing import Any
 
-from .context import Report, TaskContext
+from .context import Report, TaskContext, sendable
 from .payload import Result, encode_output
 from .tasks import Service
 
@@ -127,4 +127,7 @@ def serve(
 
 def describe(exc: BaseException) -> str:
     """Return the message of an exception, or its name where it has none."""
-    return str(exc) or type(exc).__name__
+    try:
+        return sendable(str(exc)) or type(exc).__name__
+    except Exception:  # noqa: BLE001 - an exception may be broken, too
+        return type(exc).__name__

@@ -11,7 +11,7 @@ import threading
 import traceback
 from typing import Any
 
-from .context import TaskContext
+from .context import TaskContext, sendable
 from .payload import Result, decode_inputs, encode_output
 from .processes import ProcessFailed, ServiceProcess, describe
 from .tasks import Interrupt, Outcome, Start, State
@@ -54,7 +54,9 @@ class Run:
             result = await self._call()
         except asyncio.CancelledError:
             return self._ended(State.FAILED, "cancelled")
-        except Exception as exc:  # noqa: BLE001 - whatever it is, the task failed
+        except (KeyboardInterrupt, SystemExit):
+            raise  # of this thread: the server itself is to end
+        except BaseException as exc:  # noqa: BLE001 - whatever it is, the task failed
             return self._failed(exc)
         return self._ended(State.COMPLETED, "", result)
 
@@ -122,10 +124,10 @@ class Run:
         else:
             self._loop.call_soon_threadsafe(self._note, self.task, word, *values)
 
-    def _failed(self, exc: Exception) -> Outcome:
+    def _failed(self, exc: BaseException) -> Outcome:
         name = f"task {self.task.id} ({self.task.service})"
         LOGGER.info("%s failed", name, exc_info=exc)
-        for line in trace_of(exc).splitlines():
+        for line in sendable(trace_of(exc)).splitlines():
             self._note(self.task, "log", line)
         return self._ended(State.FAILED, describe(exc))
 
@@ -152,9 +154,13 @@ def staying_alive() -> Iterator[None]:
         yield
     except SystemExit as exc:
         raise RuntimeError(f"the service called exit({exc.code!r})") from exc
+    except KeyboardInterrupt as exc:
+        if threading.current_thread() is threading.main_thread():
+            raise  # somebody's Ctrl-C
+        raise RuntimeError("the service raised KeyboardInterrupt") from exc
 
 
-def trace_of(exc: Exception) -> str:
+def trace_of(exc: BaseException) -> str:
     """Return the traceback of an exception, from wherever it was raised."""
     if isinstance(exc, ProcessFailed):
         return exc.trace

@@ -411,6 +411,9 @@ def test_odd_tasks(document: Any, expected: str) -> None:
         ({"id": None}, "expected a value at $.id, found null"),
         ({"id": 7}, "expected a string at $.id, found a whole number"),
         ({"id": ["7"]}, "expected a string at $.id, found an array"),
+        ({"id": ""}, "expected an id at $.id that fits into a path, found ''"),
+        ({"id": "a/b"}, "expected an id at $.id that fits into a path, found 'a/b'"),
+        ({"id": "7\n"}, "expected an id at $.id that fits into a path, found '7\\n'"),
     ],
 )
 def test_odd_submits(document: Any, expected: str) -> None:

@@ -164,7 +164,7 @@ def circular() -> list[Any]:
         ([10**5000], "inputs[0]", "an integer of too many digits"),
         (
             circular(),
-            "inputs" + "[0]" * 201,
+            ("inputs" + "[0]" * 201)[:100] + "…",
             "too many nested levels, or a value that contains itself",
         ),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import Any
 
@@ -42,7 +43,18 @@ def test_reports() -> None:
     ] == ear.heard
 
 
-@pytest.mark.parametrize(("told", "expected"), [(-1, 0.0), (7, 1.0), (1, 1.0)])
+def test_texts_that_are_no_unicode() -> None:
+    """What no answer could hold is escaped: it would break the task's document."""
+    ear = Ear()
+    ear.context.progress(0, "a\ud800")
+    ear.context.log("b\udfff")
+
+    assert [("progress", 0.0, "a\\ud800"), ("log", "b\\udfff")] == ear.heard
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"), [(-1, 0.0), (7, 1.0), (1, 1.0), (math.nan, 0.0)]
+)
 def test_progress_is_bounded(told: float, expected: float) -> None:
     """Progress stays between 0 and 1."""
     ear = Ear()

@@ -128,6 +128,50 @@ async def test_exit(stage: Stage, function: Any) -> None:
     assert "the service called exit(3)" == outcome.message
 
 
+class Broken(Exception):
+    """An exception that cannot even be shown."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("broken")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (BaseException("rare"), "rare"),
+        (Broken(), "Broken"),
+        (ValueError("no text: \ud800"), "no text: \\ud800"),
+    ],
+    ids=["base", "broken", "surrogate"],
+)
+@pytest.mark.parametrize("kind", ["async", "thread"])
+async def test_odd_exceptions(
+    stage: Stage, error: BaseException, message: str, kind: str
+) -> None:
+    """Whatever a function raises, its task has failed, and can be told so."""
+
+    def function(inputs: Any) -> None:
+        raise error
+
+    async def awaited(inputs: Any) -> None:
+        raise error
+
+    outcome = await stage.run(awaited if kind == "async" else function)
+
+    assert (State.FAILED, message) == (outcome.state, outcome.message)
+
+
+async def test_interrupt_of_a_thread(stage: Stage) -> None:
+    """Only the main thread can be interrupted; elsewhere it is an error of its own."""
+
+    def function(inputs: Any) -> None:
+        raise KeyboardInterrupt
+
+    outcome = await stage.run(function)
+
+    assert "the service raised KeyboardInterrupt" == outcome.message
+
+
 async def test_cancels_itself(stage: Stage) -> None:
     """A function that is cancelled by something else has failed."""
 
