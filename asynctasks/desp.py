@@ -16,6 +16,7 @@ from .client import ClientOptions, TaskClient
 from .config import Profile
 from .exceptions import InvalidArgument
 from .handle import TaskHandle
+from .options import check_options
 from .sansio import codec
 from .sansio.auth import Auth, Credential, NoAuth, OAuth2Password, basic, bearer
 from .sansio.desp import ROOT, DespDialect
@@ -218,6 +219,7 @@ class DespClient(TaskClient):
 
         The platform finds an equal configuration again: its id is then the same.
         """
+        check_options("a submit of DESP", options, DespSubmit.__annotations__)
         payload = await self._payload(
             inputs,
             options.get("content"),
@@ -244,6 +246,15 @@ class DespClient(TaskClient):
         turn = self._turns.setdefault(key, asyncio.Lock())
         async with turn:
             return self._handle_of(await self._desk.start(prepared))
+
+    async def _prepare(
+        self, service: str, inputs: Any, options: Mapping[str, Any]
+    ) -> Prepared:
+        given: DespSubmit = {**options}  # type: ignore[typeddict-item]
+        return await self.prepare(service, inputs, **given)
+
+    async def _start(self, prepared: Prepared) -> TaskHandle:
+        return await self.launch(prepared)
 
     async def launched_since(
         self, prepared: Prepared | str, since: datetime

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 import logging
 import math
 from typing import TYPE_CHECKING, TypedDict
@@ -153,19 +153,21 @@ def build_hub(given: ClientOptions, logger: logging.Logger) -> Hub:
     )
 
 
-def check_options(client: str, given: ClientOptions) -> None:
+def check_options(
+    what: str,
+    given: Mapping[str, object],
+    known: Collection[str] = ClientOptions.__annotations__,
+) -> None:
     """
     Refuse options that there are not; else a misspelt one would do nothing.
 
     Raises:
         TypeError: as for any unknown keyword argument.
     """
-    known = sorted(ClientOptions.__annotations__)
     for name in given:
         if name not in known:
-            raise TypeError(
-                f"{client} has no option {name!r}; it has: {', '.join(known)}"
-            )
+            there = ", ".join(sorted(known))
+            raise TypeError(f"{what} has no option {name!r}; it has: {there}")
 
 
 def build_limits(given: ClientOptions) -> Limits:

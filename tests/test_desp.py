@@ -288,6 +288,13 @@ async def test_bodies_are_refused(client: DespClient) -> None:
         await client.submit("20", content=b"raw")
 
 
+async def test_misspelt_option_is_refused(client: DespClient) -> None:
+    """An option that there is not would do nothing; it is named, with the others."""
+    misspelt: Any = {"output": {"result": "c"}}
+    with pytest.raises(TypeError, match=r"no option 'output'; it has: .*outputs"):
+        await client.submit("20", **misspelt)
+
+
 async def test_max_cost(client: DespClient, transport: MemoryTransport) -> None:
     """What would cost too much is not launched."""
     with pytest.raises(InvalidArgument, match="estimates 5"):
