@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 import json
 import logging
@@ -21,6 +22,7 @@ from asynctasks.exceptions import (
     InvalidArgument,
     InvalidState,
     NotFound,
+    RateLimited,
     RemoteProtocolError,
     ResponseDecodeError,
     ServiceBroken,
@@ -29,7 +31,7 @@ from asynctasks.exceptions import (
     UntrustedUrl,
 )
 from asynctasks.files import StreamBody
-from asynctasks.hooks import Hooks, RetryDetails
+from asynctasks.hooks import Hooks, RequestDetails, RetryDetails
 from asynctasks.lanes import SHARES, Kind, Lanes
 from asynctasks.sansio.auth import Auth, AuthFlow, NoAuth, api_key, bearer
 from asynctasks.sansio.dialect import expect
@@ -1054,3 +1056,161 @@ async def test_renewal_that_fails_sent_nothing(answer: Response) -> None:
 
     assert not caught.value.sent
     assert not outcome_unknown(caught.value)
+
+
+@pytest.mark.virtual_time
+async def test_hooks_are_told_of_streamed_attempts() -> None:
+    """Each attempt for a head is told, as any other attempt is."""
+    told: list[Any] = []
+    driver = drive_on(scripted(Response(503), Response(200, body=b"6")))
+    driver.hooks = Hooks((told.append,), LOGGER)
+    await result(driver, "open")
+    attempts = [details for details in told if isinstance(details, RequestDetails)]
+
+    assert [(1, 503), (2, 200)] == [(each.attempt, each.status) for each in attempts]
+
+
+# --- the moods of the service ------------------------------------------------
+
+
+def outcomes_of(results: Collection[object]) -> Counter[str]:
+    return Counter(type(each).__name__ for each in results)
+
+
+@pytest.mark.virtual_time
+async def test_a_storm_of_retries_comes_to_an_end() -> None:
+    """A hundred requests to a broken service are not a thousand."""
+    transport = MemoryTransport(lambda _: Response(500))
+    driver = drive_on(transport, retry=RetryPolicy(attempts=10))
+    answers = await asyncio.gather(*[driver.drive(ask()) for _ in range(100)])
+
+    assert {500} == {response.status for response in answers}
+    assert 100 + 35 == len(transport.requests)
+
+
+@pytest.mark.virtual_time
+async def test_a_budget_that_was_spent_fills_up_again() -> None:
+    """After a storm, successes earn the right to retry; failures do not."""
+    healthy = False
+
+    def handler(_: Request) -> Response:
+        return Response(200 if healthy else 500)
+
+    transport = MemoryTransport(handler)
+    driver = drive_on(transport, retry=RetryPolicy(attempts=10))
+    await asyncio.gather(*[driver.drive(ask()) for _ in range(100)])
+    empty = driver.lanes.budget.tokens
+    healthy = True
+    for _ in range(30):
+        await driver.drive(ask())
+    healthy = False
+    before = len(transport.requests)
+    await driver.drive(ask())
+
+    assert empty < 14
+    assert 1 + 2 == len(transport.requests) - before
+
+
+@pytest.mark.virtual_time
+async def test_a_pause_beyond_the_cap_is_told() -> None:
+    """Who would have to wait for longer than the policy allows is told so at once."""
+    later = Response(429, Headers({"Retry-After": "121"}))
+    driver = drive_on(scripted(later))
+    clock = asyncio.get_running_loop().time
+    begun = clock()
+
+    def flow() -> Flow[Response]:
+        return expect((yield GET), 200)
+
+    with pytest.raises(RateLimited) as caught:
+        await driver.drive(flow())
+
+    assert (121.0, 1) == (caught.value.retry_after, caught.value.attempts)
+    assert begun == pytest.approx(clock(), abs=0.01)
+
+
+@pytest.mark.virtual_time
+async def test_a_pause_holds_for_all_requests_of_a_client() -> None:
+    """What one request is asked, all wait for; and then all go."""
+    asked = [Response(503, Headers({"Retry-After": "20"}))]
+    sent_at: list[float] = []
+    clock = asyncio.get_running_loop().time
+
+    def handler(_: Request) -> Response:
+        sent_at.append(clock())
+        return asked.pop() if asked else Response(200)
+
+    driver = drive_on(MemoryTransport(handler))
+    first = asyncio.create_task(driver.drive(ask()))
+    await asyncio.sleep(1)
+    begun = sent_at[0]
+    await asyncio.gather(first, *[driver.drive(ask(), kind=kind) for kind in Kind])
+
+    assert [20.0] * 5 == [pytest.approx(at - begun, abs=2.1) for at in sent_at[1:]]
+    assert min(sent_at[1:]) - begun >= 20.0
+
+
+@WAYS
+@pytest.mark.virtual_time
+async def test_waiting_for_a_place_is_not_the_requests_time(how: str) -> None:
+    """The clock of a request starts when it may be sent, however long that took."""
+    clock = asyncio.get_running_loop().time
+
+    async def slowly(_: Request) -> Response:
+        await asyncio.sleep(20)
+        return Response(200, body=b"6")
+
+    driver = drive_on(MemoryTransport(slowly), width=4)
+    begun = clock()
+    answers = await asyncio.gather(*[result(driver, how) for _ in range(6)])
+
+    assert {b"6"} == {response.body for response in answers}
+    assert 120 == pytest.approx(clock() - begun, abs=0.1)
+
+
+@WAYS
+@pytest.mark.virtual_time
+async def test_an_outage_fails_fast_and_ends(how: str) -> None:
+    """While nobody is there, few ask; the first answer lets everybody through."""
+    there = False
+
+    async def handler(_: Request) -> Response:
+        await asyncio.sleep(1)
+        if not there:
+            raise ConnectError("nobody there")
+        return Response(200, body=b"6")
+
+    transport = MemoryTransport(handler)
+    driver = drive_on(transport, retry=NO_RETRY)
+    tries = [result(driver, how) for _ in range(1000)]
+    failures = await asyncio.gather(*tries, return_exceptions=True)
+    during = len(transport.requests)
+
+    assert {"ConnectError": 1000} == outcomes_of(failures)
+    assert not any(e.sent for e in failures if isinstance(e, ConnectError))
+    assert during < 100
+
+    there = True
+    first = await result(driver, how)
+    rest = await asyncio.gather(*[result(driver, how) for _ in range(100)])
+
+    assert {b"6"} == {response.body for response in [first, *rest]}
+
+
+@pytest.mark.virtual_time
+async def test_a_lane_that_is_refused_narrows_and_recovers() -> None:
+    """429 halves the submit lane; answers open it again, one by one."""
+    refusing = True
+
+    def handler(_: Request) -> Response:
+        return Response(429 if refusing else 200)
+
+    driver = drive_on(MemoryTransport(handler), retry=NO_RETRY)
+    lane = driver.lanes.lanes[Kind.SUBMIT].limit
+    await driver.drive(ask(SUBMIT), kind=Kind.SUBMIT)
+    narrow = lane.limit
+    refusing = False
+    for _ in range(200):
+        await driver.drive(ask(SUBMIT), kind=Kind.SUBMIT)
+
+    assert (8, 16) == (narrow, lane.limit)

@@ -860,3 +860,64 @@ async def test_wrong_decode_is_refused_before_the_wait(connect: Connect) -> None
         await connect(Scripted(t1="running")).handle("t1").result(decode="yaml")
 
     assert begun == asyncio.get_running_loop().time()
+
+
+@pytest.mark.parametrize("policy", ["on_cancel", "on_timeout"])
+async def test_cancel_of_a_task_is_bounded(
+    connect: Connect, policy: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A service that confirms nothing is not waited for without end."""
+    task = connect(Scripted(t1="running"), **{policy: "cancel_remote"}).handle("t1")
+    waiting = asyncio.create_task(task.result(timeout=1.5))
+    begun = now()
+    await asyncio.sleep(1)
+    if policy == "on_cancel":
+        waiting.cancel()
+    await asyncio.wait([waiting])
+
+    assert waiting.cancelled() is (policy == "on_cancel")
+    assert 10 <= now() - begun <= 12
+    assert "task t1 could not be cancelled" in caplog.text
+
+
+async def test_cancel_of_a_task_that_we_break(
+    connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Even a fault of ours does not keep the cancellation from coming out."""
+    service = Scripted(t1="running")
+    service.write("PUT t1", ZeroDivisionError("a fault of ours"))
+    task = connect(service, on_cancel="cancel_remote").handle("t1")
+    waiting = asyncio.create_task(task.result())
+    await asyncio.sleep(1)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+
+    assert waiting.cancelled()
+    assert "task t1 could not be cancelled" in caplog.text
+
+
+async def test_timeout_from_outside_cancels_the_task_and_is_told(
+    connect: Connect,
+) -> None:
+    """``asyncio.timeout()`` around it still raises what it promises."""
+    service = Scripted(t1=("running", "running", "running", "failed"))
+    task = connect(service, on_cancel="cancel_remote").handle("t1")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await task.result()
+
+    assert 1 == service.calls["PUT t1"]
+
+
+async def test_cancelled_while_patience_cancels_the_task(connect: Connect) -> None:
+    """Who is cancelled while the task is being ended is cancelled, after it ended."""
+    service = Scripted(t1=(*["running"] * 5, "failed"))
+    task = connect(service).handle("t1")
+    waiting = asyncio.create_task(task.result(timeout=1.5, on_timeout="cancel_remote"))
+    await asyncio.sleep(2)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+
+    assert waiting.cancelled()
+    assert task.last_status is not None
+    assert task.last_status.done

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from itertools import permutations
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,15 +25,18 @@ from asynctasks.exceptions import (
     ServiceBroken,
     UnsupportedOperation,
 )
+from asynctasks.sansio import codec
 from asynctasks.sansio.dialect import (
     RANKS,
     Capabilities,
     Dialect,
     Launched,
+    Page,
     Payload,
     Prepared,
     Query,
     Reconcile,
+    Survey,
     TaskRef,
     TaskState,
     TaskStatus,
@@ -540,3 +545,104 @@ def test_download_is_found_without_asking() -> None:
     asked, found = converse(DIALECT.find_download(ref))
 
     assert ([], DIALECT.build_download(ref)) == (asked, found)
+
+
+# --- many tasks at once ------------------------------------------------------
+
+
+@attrs.frozen
+class Listing(Smallest):
+    """A service that lists its tasks, so many a page at most."""
+
+    page: int = 3
+
+    def select(self, resource: str, query: Query) -> Flow[Page]:
+        size = min(query.limit or self.page, self.page)
+        response = yield Request("GET", f"/{resource}?{query.offset}+{size}")
+        rows = response.json()
+        more = attrs.evolve(query, offset=query.offset + len(rows))
+        return Page(rows=rows, next=more if len(rows) == size else None)
+
+    def parse_row(self, row: Mapping[str, Any]) -> tuple[TaskRef, TaskStatus]:
+        word = field(row, "word", str, Response(200), required=True)
+        ref = TaskRef(id=row["id"], run=row.get("run"))
+        return ref, TaskStatus(state=self.state_of(word), word=word, run=ref.run)
+
+
+def page_of(*rows: Any) -> Response:
+    return Response(200, body=codec.dumps(rows))
+
+
+def row(key: str, word: Any = "busy", **facts: Any) -> dict[str, Any]:
+    return {"id": key, "word": word, **facts}
+
+
+def survey_of(
+    keys: str, *pages: Response, rows: int = 99, runs: int | None = None
+) -> tuple[list[str], Survey]:
+    refs = [TaskRef(id=key, run=runs) for key in keys]
+    asked, survey = converse(Listing().survey(refs, rows), *pages)
+    return [r.query for r in asked if isinstance(r, Request)], survey
+
+
+def test_survey_reads_until_all_were_seen() -> None:
+    """Further pages are not asked for when everything that was wanted is there."""
+    asked, survey = survey_of(
+        "ae", page_of(row("a"), row("b"), row("c")), page_of(*map(row, "def"))
+    )
+
+    assert ["0+3", "3+3"] == asked
+    assert (6, False) == (survey.rows, survey.whole)
+    assert {(key, None) for key in "abcdef"} == set(survey.found)
+
+
+def test_survey_of_the_whole_list() -> None:
+    """What is not in a list that was read to its end is not in it."""
+    _, survey = survey_of("ax", page_of(*map(row, "abc")), page_of())
+
+    assert (3, True) == (survey.rows, survey.whole)
+    assert ("x", None) not in survey.found
+
+
+def test_survey_reads_so_many_rows_at_most() -> None:
+    """The bound is that of the rows asked for, too: pages are no larger than it."""
+    asked, survey = survey_of("x", page_of(*map(row, "ab")), rows=2)
+    several, _ = survey_of(
+        "x", page_of(*map(row, "abc")), page_of(*map(row, "def")), rows=4
+    )
+
+    assert (["0+2"], ["0+3", "3+3"]) == (asked, several)
+    assert (2, False) == (survey.rows, survey.whole)
+
+
+def test_survey_tells_runs_apart() -> None:
+    """Each run by its index, and the last one also without, in whatever order."""
+    rows = [row("r", f"word{run}", run=run) for run in (1, 2, 0)]
+    _, survey = survey_of("r", page_of(*rows), page_of(), runs=7)
+
+    assert {0: "word0", 1: "word1", 2: "word2", None: "word2"} == {
+        run: status.word for (_, run), status in survey.found.items()
+    }
+
+
+def test_survey_passes_over_odd_rows() -> None:
+    """A task of somebody else that cannot be read must not hide the others."""
+    rows = [row("a", None), row("b", 7), row("c")]
+    _, survey = survey_of("c", page_of(*rows))
+
+    assert {("c", None)} == set(survey.found)
+
+
+def test_survey_that_is_refused() -> None:
+    """Without a list there is no survey."""
+    with pytest.raises(UnsupportedOperation):
+        converse(DIALECT.survey([TaskRef(id="a")], 10))
+    with pytest.raises(UnsupportedOperation, match="list of tasks"):
+        DIALECT.parse_row({})
+
+
+def test_configurations_have_no_list() -> None:
+    """Only services that store configurations list their tasks."""
+    since = datetime(2026, 1, 1, tzinfo=UTC)
+    with pytest.raises(UnsupportedOperation, match="configuration"):
+        converse(DIALECT.launched_since("7", since))
