@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.util import find_spec
+import os
+from pathlib import Path
 import sys
 from typing import TextIO
 
@@ -35,8 +37,17 @@ def main(args: Sequence[str] | None = None) -> int:
         return 2
     from .group import group  # noqa: PLC0415 - needs click
 
+    replace_closed()
     show_anything(sys.stdout)
     return int(group.main(args))
+
+
+def replace_closed() -> None:
+    """Have what is printed to a closed stream vanish, instead of failing."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - stays
+            setattr(sys, name, stream)
 
 
 def show_anything(stream: TextIO) -> None:

@@ -15,7 +15,7 @@ import click
 
 from .exits import Exit, exit_of
 from .options import Options
-from ..exceptions import AsyncTasksError, PatienceExceeded
+from ..exceptions import AsyncTasksError, PatienceExceeded, TaskError
 
 
 __all__ = ["Command", "hint", "pass_options"]
@@ -55,10 +55,17 @@ def reporting(options: Options) -> Iterator[None]:
         terminal.complain(str(exc))
         if isinstance(exc, PatienceExceeded) and exc.token:
             hint(options, [exc.token])
+        elif not isinstance(exc, TaskError):
+            hint(options, options.open)
         raise click.exceptions.Exit(exit_of(exc)) from exc
     except BrokenPipeError as exc:
         discard_output()
         raise click.exceptions.Exit(Exit.BROKEN_PIPE) from exc
+    except OSError as exc:
+        # Of stdout: files and connections are told by errors of ours.
+        discard_output()
+        terminal.complain(f"cannot write: {exc.strerror or exc}")
+        raise click.exceptions.Exit(Exit.FAILED) from exc
     except (KeyboardInterrupt, click.Abort) as exc:
         terminal.insist("\ninterrupted")
         hint(options, options.open)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import datetime
 from pathlib import Path
 import sys
@@ -78,16 +78,22 @@ def payload_options(function: F) -> F:
 @click.option("--every", metavar="TIME", help='Again and again: "1 day", or seconds.')
 @connection_options
 @pass_options
-async def submit_command(options: Options, /, service: str, **given: Any) -> None:
+def submit_command(
+    options: Options, /, service: str, **given: Any
+) -> Coroutine[Any, Any, None]:
     """
     Start a task and print its token.
 
     The token stands for the task in all other commands; it is no secret.
     """
+    # Before the loop runs: within it, Ctrl-C would not end a read of stdin.
     payload = read_payload(**given)
-    if given["dry_run"]:
-        await show_submit(options, service, payload)
-        return
+    act = show_submit if given["dry_run"] else submit
+    return act(options, service, payload)
+
+
+async def submit(options: Options, service: str, payload: dict[str, Any]) -> None:
+    """Start a task and print its token."""
     async with connect(options) as client:
         check_submit(client, payload)
         task = await client.submit(service, **payload)
@@ -105,14 +111,20 @@ async def submit_command(options: Options, /, service: str, **given: Any) -> Non
 @click.option("--out", metavar="FILE", help="Save the result; - for bytes on stdout.")
 @connection_options
 @pass_options
-async def run_command(
+def run_command(
     options: Options, /, service: str, *, out: str | None, **given: Any
-) -> None:
+) -> Coroutine[Any, Any, None]:
     """Start a task, wait for it, and print its result."""
     payload = read_payload(**given)
     if given["dry_run"]:
-        await show_submit(options, service, payload)
-        return
+        return show_submit(options, service, payload)
+    return run(options, service, payload, out)
+
+
+async def run(
+    options: Options, service: str, payload: dict[str, Any], out: str | None
+) -> None:
+    """Start a task, wait for it, and print its result."""
     async with connect(options) as client:
         check_submit(client, payload)
         task = await client.submit(service, **payload)

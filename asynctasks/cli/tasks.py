@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 import sys
 from typing import Any
 
@@ -68,14 +68,22 @@ async def result_command(options: Options, task: str, out: str | None) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @connection_options
 @pass_options
-async def cancel_command(options: Options, task: str, *, yes: bool) -> Exit:
+def cancel_command(
+    options: Options, task: str, *, yes: bool
+) -> Exit | Coroutine[Any, Any, None]:
     """End a remote task, and wait until the service confirms it."""
+    # Asked before the loop runs: within it, Ctrl-C would not end the question.
     if not yes:
         if not sys.stdin.isatty():
             raise InvalidArgument("--yes", "", "give it: there is nobody to ask")
         if not click.confirm(f"End task {escape(task)}?", err=True):
             options.terminal.insist("left alone")
             return Exit.FAILED
+    return cancel(options, task)
+
+
+async def cancel(options: Options, task: str) -> None:
+    """End a remote task, and print how it ended."""
     timeout = CONFIRM if options.timeout is None else options.timeout
     async with connect(options) as client:
         handle = client.handle(task)
@@ -85,7 +93,6 @@ async def cancel_command(options: Options, task: str, *, yes: bool) -> Exit:
         options.terminal.write_document(document)
     else:
         options.terminal.write(describe(status))
-    return Exit.OK
 
 
 @click.command("tasks", cls=Command)

@@ -196,7 +196,8 @@ class LocalServer:
         try:
             await web.TCPSite(runner, host, port).start()
         except OSError as exc:
-            reason = exc.strerror or str(exc)
+            # What asyncio says itself repeats the address.
+            reason = os.strerror(exc.errno) if exc.errno else str(exc)
             raise ConfigError(f"address {host}:{port}", reason) from exc
         bound = runner.addresses[0][1]
         reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - recognised, not bound

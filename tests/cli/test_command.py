@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from contextlib import suppress
+import inspect
 from pathlib import Path
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,7 +17,9 @@ import pytest
 
 from asynctasks.cli.command import Command, pass_options
 from asynctasks.cli.options import Options
-from asynctasks.exceptions import ConfigError, PatienceExceeded
+from asynctasks.cli.submit import run_command, submit_command
+from asynctasks.cli.tasks import cancel_command
+from asynctasks.exceptions import ConfigError, ConnectionLost, PatienceExceeded
 
 
 ROOT = Path(__file__).parent.parent.parent
@@ -69,6 +73,19 @@ def test_lost_patience_says_how_to_go_on() -> None:
     assert "asynctasks result a-token" in err
 
 
+def test_error_while_waiting_says_how_to_go_on() -> None:
+    """Whatever goes wrong after a submit, the task is not lost with it."""
+
+    def function(options: Options) -> None:
+        options.open.append("a-token")
+        raise ConnectionLost("reset")
+
+    code, _, err = invoke(function)
+
+    assert 6 == code
+    assert "asynctasks result a-token" in err
+
+
 def test_interrupt_says_how_to_go_on() -> None:
     """Ctrl-C ends with 130 and the command that waits again."""
 
@@ -118,6 +135,46 @@ def test_interrupted_wait_tells_the_token(local: tuple[str, ...]) -> None:
     assert 130 == process.returncode
     assert "asynctasks result '{" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk")
+def test_full_disk_ends_the_command(local: tuple[str, ...]) -> None:
+    """What cannot be written is told in a line, and ends with 1."""
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "asynctasks", "tasks", *local],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+
+    told = "error: cannot write: No space left on device\n"
+    assert (1, told) == (done.returncode, done.stderr)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="shells")
+def test_closed_output_is_no_fault(local: tuple[str, ...]) -> None:
+    """A command whose stdout was closed from the start prints to nobody."""
+    words = [sys.executable, "-m", "asynctasks", "tasks", *local]
+    done = subprocess.run(
+        ["sh", "-c", f"exec {shlex.join(words)} >&-"],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+    assert (0, "") == (done.returncode, done.stderr)
+
+
+@pytest.mark.parametrize("command", [submit_command, run_command, cancel_command])
+def test_users_are_asked_before_the_loop_runs(command: click.Command) -> None:
+    """On a loop, Ctrl-C would not end what waits for stdin."""
+    assert not inspect.iscoroutinefunction(command.callback)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes")
