@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .aimms import AimmsClient as AimmsClient
     from .aimms import read_api_key as read_api_key
+    from .batch import Batch as Batch
+    from .batch import BatchItem as BatchItem
+    from .batch import BatchSubmitter as BatchSubmitter
     from .client import ClientOptions as ClientOptions
     from .client import TaskClient as TaskClient
     from .config import Profile as Profile
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     from .exceptions import ProtocolError as ProtocolError
     from .exceptions import ProxyError as ProxyError
     from .exceptions import RateLimited as RateLimited
+    from .exceptions import RecordedError as RecordedError
     from .exceptions import RemoteProtocolError as RemoteProtocolError
     from .exceptions import RequestRejected as RequestRejected
     from .exceptions import ResponseDecodeError as ResponseDecodeError
@@ -66,6 +70,7 @@ if TYPE_CHECKING:
     from .handle import RecurringTask as RecurringTask
     from .handle import TaskHandle as TaskHandle
     from .handle import as_completed as as_completed
+    from .journal import Journal as Journal
     from .oml import OmlClient as OmlClient
     from .resources import Row as Row
     from .resources import Rows as Rows
@@ -85,6 +90,7 @@ if TYPE_CHECKING:
     from .sansio.dialect import TaskState as TaskState
     from .sansio.dialect import TaskStatus as TaskStatus
     from .sansio.dialect import decode_content as decode_content
+    from .sansio.ledger import ItemState as ItemState
     from .sansio.retry import RetryPolicy as RetryPolicy
     from .sansio.schedule import PollPolicy as PollPolicy
     from .sansio.subscription import Event as Event
@@ -115,6 +121,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     ".aimms": ("AimmsClient", "read_api_key"),
+    ".batch": ("Batch", "BatchItem", "BatchSubmitter"),
     ".client": ("ClientOptions", "TaskClient"),
     ".config": ("Profile", "configure_logging"),
     ".desp": ("DespClient", "DespResources", "DespSubmit"),
@@ -139,6 +146,7 @@ _MODULES = {
         "ProtocolError",
         "ProxyError",
         "RateLimited",
+        "RecordedError",
         "RemoteProtocolError",
         "RequestRejected",
         "ResponseDecodeError",
@@ -160,6 +168,7 @@ _MODULES = {
         "VantiqException",
     ),
     ".handle": ("RecurringTask", "TaskHandle", "as_completed"),
+    ".journal": ("Journal",),
     ".oml": ("OmlClient",),
     ".resources": ("Row", "Rows"),
     ".sansio.auth": (
@@ -180,6 +189,7 @@ _MODULES = {
         "TaskStatus",
         "decode_content",
     ),
+    ".sansio.ledger": ("ItemState",),
     ".sansio.retry": ("RetryPolicy",),
     ".sansio.schedule": ("PollPolicy",),
     ".sansio.subscription": ("Event", "EventKind"),
@@ -218,6 +228,9 @@ __all__ = [
     "AttemptTimeout",
     "Auth",
     "AuthenticationFailed",
+    "Batch",
+    "BatchItem",
+    "BatchSubmitter",
     "Batched",
     "Capabilities",
     "ClientOptions",
@@ -237,6 +250,8 @@ __all__ = [
     "GeoJSON",
     "InvalidArgument",
     "InvalidState",
+    "ItemState",
+    "Journal",
     "JournalCorrupt",
     "JournalError",
     "JournalFull",
@@ -256,6 +271,7 @@ __all__ = [
     "ProtocolError",
     "ProxyError",
     "RateLimited",
+    "RecordedError",
     "RecurringTask",
     "RemoteProtocolError",
     "RequestRejected",

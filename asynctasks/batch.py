@@ -3,83 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterable
+import math
 import os
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
+import weakref
 
-import attrs
-
-from .handle import TaskHandle
-from .sansio.ledger import Failure, ItemState, Timings
+from .batch_book import Book, JournalBook
+from .batch_engine import Engine
+from .batch_inputs import Inputs
+from .batch_item import BatchItem, Terms
+from .exceptions import InvalidArgument, InvalidState
+from .journal import Journal
 
 
 if TYPE_CHECKING:
+    from .batch_remote import Remote
     from .client import TaskClient
 
 
-__all__ = ["Batch", "BatchItem", "BatchSubmitter"]
+__all__ = ["Batch", "BatchItem", "BatchSubmitter", "build_batch"]
 
-
-@attrs.frozen(kw_only=True)
-class BatchItem:
-    """One input of a batch and what became of it."""
-
-    index: int
-    """The place among the inputs, from 0."""
-
-    key: str
-    """As given; else the index, or with a journal the hash of the input."""
-
-    input: Any = attrs.field(repr=False)
-    """None for an item of the journal that is not among the inputs any more."""
-
-    state: ItemState
-    """
-    How it ended; or ``SUBMITTED``: the wait for it did, but the remote task may go
-    on (``error`` says why); or ``WAITING``: it was not submitted.
-    """
-
-    result: Any = attrs.field(default=None, repr=False)
-    """The decoded result; None also where it is stored in a file."""
-
-    error: BaseException | None = None
-    """Why there is no result."""
-
-    failure: Failure | None = None
-    """The same as it is written down: the error's class and text."""
-
-    handle: TaskHandle | None = None
-    """Of the remote task; None where none was accepted."""
-
-    token: str = ""
-    """The token of the remote task, or empty."""
-
-    timings: Timings = Timings()
-    attempts: int = 0
-    """How often it was submitted."""
-
-    retries: tuple[str, ...] = ()
-    """The kinds of the failures after which it was submitted again."""
-
-    candidates: tuple[str, ...] = ()
-    """Ids of tasks any of which may be this item, where its state is ``UNKNOWN``."""
-
-    stored: Path | None = None
-    """The file that has the result, where it is too large for the journal."""
-
-    recorded: bool = False
-    """Whether it ended in an earlier run and comes from the journal."""
-
-    @property
-    def ok(self) -> bool:
-        """Whether there is a result."""
-        return self.state is ItemState.SUCCEEDED
-
-    @property
-    def outcome(self) -> Any:
-        """The result, or the error instead of one."""
-        return self.result if self.ok else self.error
+LIMIT = 50
+"""Remote tasks at a time, unless the caller says otherwise."""
 
 
 class Batch:
@@ -95,16 +42,24 @@ class Batch:
     Inputs are read when there is room for them, and no more than that. A consumer
     who stops taking items stops the batch from submitting more. Dropping the batch, by
     ``break`` for instance, ends it as :meth:`aclose` does.
+
+    What every item would meet (the credentials are refused, the journal cannot be
+    written, the client is closed) makes it submit no more; items that are open are
+    given before the error is raised.
     """
+
+    def __init__(self, make: Callable[[], Engine]) -> None:
+        self._make = make
+        self._engine: Engine | None = None
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> BatchItem:
-        raise NotImplementedError
+        return await self._started().next()
 
     async def __aenter__(self) -> Self:
-        raise NotImplementedError
+        return self
 
     async def __aexit__(
         self,
@@ -114,14 +69,23 @@ class Batch:
     ) -> None:
         await self.aclose()
 
+    def _started(self) -> Engine:
+        if self._engine is None:
+            self._engine = self._make()
+            # The engine's tasks know the engine only: this is collected when nobody
+            # takes items any more.
+            weakref.finalize(self, self._engine.abandon).atexit = False
+        return self._engine
+
     def add(self, inputs: Iterable[Any] | AsyncIterable[Any]) -> None:
         """
         Add inputs, to be read after those there are.
 
         Raises:
             InvalidState: the batch is over.
+            InvalidArgument: they cannot be gone through.
         """
-        raise NotImplementedError
+        self._started().add(inputs)
 
     async def aclose(self) -> list[str]:
         """
@@ -133,7 +97,7 @@ class Batch:
         Returns:
             The tokens of the remote tasks that have not ended.
         """
-        raise NotImplementedError
+        return await self._started().aclose()
 
 
 class BatchSubmitter:
@@ -161,7 +125,9 @@ class BatchSubmitter:
         grace: seconds after which a task that is not in the service's list was not
             accepted.
         submits: submits at the same time. By default 1 where only the service's list
-            can settle a lost answer; else as many as the client's lane has.
+            can settle a lost answer; else as many as the client's lane has. With more
+            than the default, an answer that is lost can only be settled if nothing at
+            all is found.
         inline: bytes of a result that are kept in the journal; larger ones go to
             *results*.
         results: the folder of large results; by default beside the journal, its name
@@ -180,10 +146,40 @@ class BatchSubmitter:
         inline: int = 64 * 1024,
         results: str | os.PathLike[str] | None = None,
     ) -> None:
-        raise NotImplementedError
+        if on_unknown not in {"skip", "resubmit", "raise"}:
+            remedy = "choose skip, resubmit or raise"
+            raise InvalidArgument("on_unknown", on_unknown, remedy)
+        if not 0 <= grace < math.inf:
+            raise InvalidArgument("grace", grace, "must be 0 or more seconds")
+        if submits is not None and submits < 1:
+            raise InvalidArgument("submits", submits, "must be 1 or more")
+        self._remote: Remote = client._remote()  # noqa: SLF001 - made for this
+        self._path = Path(journal)
+        self._resume = resume
+        self._on_unknown = on_unknown
+        self._grace = grace
+        self._submits = submits
+        self._inline = inline
+        self._results = Path(results or f"{os.fspath(journal)}.results")
+        self._book: JournalBook | None = None
+        self._engines: list[Engine] = []
 
     async def __aenter__(self) -> Self:
-        raise NotImplementedError
+        dialect = self._remote.dialect
+        facts = {
+            "origin": self._remote.origin,
+            "protocol": dialect.protocol,
+            "variant": dialect.variant,
+        }
+        journal = await Journal.open(self._path, facts, resume=self._resume)
+        self._book = JournalBook(
+            journal,
+            self._remote.reconcile,
+            submits=self._submits,
+            inline=self._inline,
+            results=self._results,
+        )
+        return self
 
     async def __aexit__(
         self,
@@ -191,19 +187,93 @@ class BatchSubmitter:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        raise NotImplementedError
+        try:
+            for engine in self._engines:
+                await engine.aclose()
+        finally:
+            await self.journal.close()
 
-    def map(
+    @property
+    def journal(self) -> Journal:
+        """
+        The open journal.
+
+        Raises:
+            InvalidState: the submitter was not entered.
+        """
+        return self._entered().journal
+
+    async def count_unseen(self) -> int:
+        """Count the items of earlier runs that are not among the inputs so far."""
+        return await self.journal.unseen()
+
+    def map(  # noqa: PLR0913 - each is a fact of a batch
         self,
         service: str,
         inputs: Iterable[Any] | AsyncIterable[Any],
         *,
-        limit: int = 50,
+        limit: int = LIMIT,
         ordered: bool = False,
         on_error: str = "collect",
         retry_failed: int = 0,
         key: Callable[[Any], str] | None = None,
+        timeout: float | None = None,
+        decode: str = "auto",
+        on_cancel: str | None = None,
+        on_timeout: str | None = None,
         **submit: Any,
     ) -> Batch:
-        """As ``client.map()``, with the journal."""
-        raise NotImplementedError
+        """
+        As ``client.map()``, with the journal.
+
+        An item is known by its key: the one given, or the hash of the input. Of two
+        equal inputs the second is an item of its own. An input that was changed is a
+        new item; with a key of its own it is refused.
+
+        Raises:
+            JournalError: while items are taken: the journal cannot be used.
+        """
+        book = self._entered()
+        source = Inputs()
+        source.add(inputs)
+        terms = Terms(
+            service=service,
+            limit=limit,
+            ordered=ordered,
+            on_error=on_error,
+            retry_failed=retry_failed,
+            key=key,
+            timeout=timeout,
+            decode=decode,
+            on_cancel=on_cancel,
+            on_timeout=on_timeout,
+            options=submit,
+        )
+
+        def make() -> Engine:
+            engine = Engine(
+                terms,
+                source,
+                self._remote,
+                book,
+                on_unknown=self._on_unknown,
+                grace=self._grace,
+            )
+            self._engines.append(engine)
+            return engine
+
+        return Batch(make)
+
+    def _entered(self) -> JournalBook:
+        if self._book is None:
+            raise InvalidState("enter the submitter first: async with BatchSubmitter")
+        return self._book
+
+
+def build_batch(
+    terms: Terms, inputs: Iterable[Any] | AsyncIterable[Any], remote: Remote
+) -> Batch:
+    """Build a batch without a journal."""
+    source = Inputs()
+    source.add(inputs)
+    return Batch(lambda: Engine(terms, source, remote, Book()))

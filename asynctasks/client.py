@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from contextlib import suppress
 import copy
 from functools import partial
@@ -14,10 +14,14 @@ from typing import Any, Self
 import warnings
 
 from . import files as bodies
+from .batch import Batch, build_batch
+from .batch_item import Terms
+from .batch_remote import Remote
 from .desk import Desk
 from .driver import Driver
 from .exceptions import InvalidArgument, InvalidState, SubmitOutcomeUnknown
 from .handle import TaskHandle
+from .lanes import Kind
 from .options import (
     ClientOptions,
     build_hub,
@@ -34,6 +38,7 @@ from .sansio.dialect import (
     Dialect,
     Launched,
     Payload,
+    Prepared,
     Query,
     TaskRef,
     TaskStatus,
@@ -270,6 +275,26 @@ class TaskClient:
     ) -> Launched:
         return await self._desk.launch(service, payload, options)
 
+    async def _prepare(
+        self, service: str, inputs: Any, options: Mapping[str, Any]
+    ) -> Prepared:
+        """Make a submit ready, for a batch; starts nothing."""
+        given = dict(options)
+        payload = await self._payload(
+            inputs,
+            given.pop("content", None),
+            given.pop("content_type", None),
+            given.pop("files", None),
+        )
+        flow = self._dialect.prepare(service, payload, given)
+        return await self._driver.drive(flow, kind=Kind.SUBMIT)
+
+    async def _start(self, prepared: Prepared) -> TaskHandle:
+        return self._handle_of(await self._desk.start(prepared))
+
+    def _remote(self) -> Remote:
+        return Remote(self._desk, self._prepare, self._start)
+
     def _handle_of(self, launched: Launched) -> TaskHandle:
         """Return the handle of a task that was accepted just now."""
         now = asyncio.get_running_loop().time()
@@ -345,6 +370,64 @@ class TaskClient:
         return await task.result(
             timeout=timeout, decode=decode, on_cancel=on_cancel, on_timeout=on_timeout
         )
+
+    def map(  # noqa: PLR0913 - each is a fact of a batch
+        self,
+        service: str,
+        inputs: Iterable[Any] | AsyncIterable[Any],
+        *,
+        limit: int = 50,
+        ordered: bool = False,
+        on_error: str = "collect",
+        retry_failed: int = 0,
+        key: Callable[[Any], str] | None = None,
+        timeout: float | None = None,
+        decode: str = "auto",
+        on_cancel: str | None = None,
+        on_timeout: str | None = None,
+        **submit: Any,
+    ) -> Batch:
+        """
+        Run a service for each of many inputs.
+
+        Args:
+            service: what to run.
+            inputs: any iterable, plain or async; read when there is room, so that a
+                million of them need no more memory than a hundred.
+            limit: remote tasks at a time: submitted and not yet ended.
+            ordered: give items in the order of the inputs, not as they end.
+            on_error: ``"collect"`` gives failed items as any other; ``"raise"`` ends
+                the batch with the error of the first.
+            retry_failed: how often an item is submitted again that failed for a
+                reason that may pass: its task failed or was lost, or the service broke.
+            key: names an input; by default its index does.
+            timeout: seconds to wait for the end of one task; by default the client's
+                ``patience``. The item then says ``SUBMITTED``: its task goes on.
+            decode: of results; see :meth:`TaskHandle.result`.
+            on_cancel: what becomes of the remote tasks when the batch is closed early:
+                ``"leave"`` or ``"cancel_remote"``; by default the client's.
+            on_timeout: the same for a task whose *timeout* is over.
+            submit: arguments of :meth:`submit`, the same for all.
+
+        Returns:
+            The batch: iterate it with ``async for``, best within ``async with``. Its
+            items have the result or the error. For one that survives the death of the
+            process see :class:`BatchSubmitter`.
+        """
+        terms = Terms(
+            service=service,
+            limit=limit,
+            ordered=ordered,
+            on_error=on_error,
+            retry_failed=retry_failed,
+            key=key,
+            timeout=timeout,
+            decode=decode,
+            on_cancel=on_cancel,
+            on_timeout=on_timeout,
+            options=submit,
+        )
+        return build_batch(terms, inputs, self._remote())
 
     def _own(self, task: TaskHandle | str) -> TaskHandle:
         return self.handle(task) if isinstance(task, str) else task

@@ -38,6 +38,7 @@ Every error of asynctasks.
     │   ├── JournalCorrupt
     │   ├── JournalLocked
     │   └── JournalFull
+    ├── RecordedError               what an earlier run of a batch met  .kind .text
     ├── SubscriberClosed            the subscriber transport is over
     ├── ConfigError                 a profile, a key file or a setting is unusable
     ├── InvalidState                used after close, from another loop
@@ -82,6 +83,7 @@ __all__ = [
     "ProtocolError",
     "ProxyError",
     "RateLimited",
+    "RecordedError",
     "RemoteProtocolError",
     "RequestRejected",
     "ResponseDecodeError",
@@ -625,6 +627,23 @@ class JournalLocked(JournalError):
 
 class JournalFull(JournalError):
     """Raised when the journal can no longer be written (disk full)."""
+
+
+class RecordedError(AsyncTasksError):
+    """
+    What an item of a batch failed with in an earlier run, as the journal has it.
+
+    Args:
+        kind: the class of the error.
+        text: its text.
+    """
+
+    def __init__(self, kind: str, text: str) -> None:
+        self.kind = kind
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.text}"
 
 
 class SubscriberClosed(AsyncTasksError):

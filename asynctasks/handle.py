@@ -264,6 +264,18 @@ class TaskHandle:
         """
         check_decode(decode)
         status = await self._wait_or_cancel(timeout, on_cancel, on_timeout)
+        return decode_content(await self.response(status), decode)
+
+    async def response(self, status: TaskStatus) -> Response:
+        """
+        Fetch the result of a task that is over, as it comes: ``result()`` decodes it.
+
+        Args:
+            status: the last one, as :meth:`wait` returns it.
+
+        Raises:
+            TaskError: as ``result()``.
+        """
         self._check(status)
         try:
             response = await self._fetch(status)
@@ -274,7 +286,7 @@ class TaskHandle:
         if not status.outcome_known:
             won = attrs.evolve(status, state=TaskState.SUCCEEDED, outcome_known=True)
             self._see(won)
-        return decode_content(response, decode)
+        return response
 
     async def download(
         self, path: os.PathLike[str] | str, *, timeout: float | None = None

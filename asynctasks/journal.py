@@ -33,12 +33,15 @@ class Journal:
     done when it is on the disk. The order is that of the calls.
     """
 
-    def __init__(self, path: Path, writer: Writer, run: int, *, fresh: bool) -> None:
+    def __init__(self, path: Path, writer: Writer, begun: items.Begun) -> None:
         self.path = path
-        self.run = run
+        self.id = begun.id
+        """Made with the journal: the same in all runs, and of no other."""
+
+        self.run = begun.run
         """The number of this run, from 1."""
 
-        self.fresh = fresh
+        self.fresh = begun.fresh
         """Whether nothing was in it when it was opened."""
 
         self._writer = writer
@@ -69,12 +72,12 @@ class Journal:
         begin = partial(items.begin_run, path=where, facts=facts or {}, resume=resume)
         writer = Writer(partial(JournalFile, where), begin)
         try:
-            run, fresh = await asyncio.shield(writer.opened)
+            begun = await asyncio.shield(writer.opened)
         except asyncio.CancelledError:
             writer.stop()
             await asyncio.wait([writer.ended])
             raise
-        return cls(where, writer, run, fresh=fresh)
+        return cls(where, writer, begun)
 
     @classmethod
     def read(

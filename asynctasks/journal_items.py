@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 import sqlite3
 import time
+import uuid
 
 import attrs
 
@@ -15,6 +16,7 @@ from .sansio.ledger import Entry, ItemState, Step, advance
 
 
 __all__ = [
+    "Begun",
     "accounted",
     "begin_run",
     "claim",
@@ -40,15 +42,24 @@ PUT = (
 GET = f"SELECT {ALL}, run FROM items WHERE key = ?"  # noqa: S608
 
 
+@attrs.frozen(kw_only=True)
+class Begun:
+    """A run of a journal."""
+
+    run: int
+    id: str
+    fresh: bool
+
+
 def begin_run(
     connection: sqlite3.Connection,
     path: Path,
     facts: Mapping[str, str],
     *,
     resume: bool,
-) -> tuple[int, bool]:
+) -> Begun:
     """
-    Note a new run; return its number, and whether the journal is empty.
+    Note a new run.
 
     Raises:
         JournalError: the journal is about something else, or has items already.
@@ -61,12 +72,13 @@ def begin_run(
     (items,) = connection.execute("SELECT count(*) FROM items").fetchone()
     if items and not resume:
         raise JournalError(str(path), f"has {items} items: resume it, or name another")
+    known.setdefault("id", uuid.uuid4().hex)
     sql = "REPLACE INTO facts (name, value) VALUES (?, ?)"
     connection.executemany(sql, known.items())
     now = time.time()
     sql = "INSERT INTO runs (began, beat) VALUES (?, ?)"
     run = int(connection.execute(sql, (now, now)).lastrowid or 0)
-    return run, items == 0
+    return Begun(run=run, id=known["id"], fresh=items == 0)
 
 
 def put(connection: sqlite3.Connection, entry: Entry, run: int) -> None:

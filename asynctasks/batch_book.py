@@ -1,0 +1,243 @@
+"""
+Where a batch writes down what happens: nowhere, or in a journal.
+
+A :class:`Book` hands out the entries of items and takes in their steps. The engine
+does not know which of the two it has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import asynccontextmanager, nullcontext
+import os
+from pathlib import Path
+import time
+from typing import Any
+import uuid
+import weakref
+
+import attrs
+
+from . import files
+from .batch_inputs import digest
+from .batch_item import Terms
+from .exceptions import JournalError
+from .handle import TaskHandle
+from .journal import Journal
+from .sansio.dialect import Prepared, Reconcile, decode_content
+from .sansio.http import Headers, Response
+from .sansio.ledger import Entry
+
+
+__all__ = ["Book", "JournalBook", "Kept"]
+
+FREE = nullcontext()
+
+
+@attrs.frozen
+class Kept:
+    """A result, as it was kept."""
+
+    result: Any = None
+    """Decoded; None for one in a file."""
+
+    stored: Path | None = None
+
+
+class Book:
+    """
+    Writes nothing down: the entries live as long as their items.
+
+    It belongs to the event loop in which it is made, whose clock it tells as seconds
+    since the epoch.
+    """
+
+    journalled = False
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        # One wall clock reading: later ones may jump.
+        self._epoch = time.time() - self._loop.time()
+
+    def now(self) -> float:
+        """Return the time, in seconds since the epoch."""
+        return self._epoch + self._loop.time()
+
+    def loop_time(self, at: float) -> float:
+        """Return a time on the loop's clock."""
+        return at - self._epoch
+
+    async def claim(self, index: int, given: Any, terms: Terms) -> tuple[Entry, bool]:
+        """Return what is known of an input, and whether it is new."""
+        key = str(index) if terms.key is None else terms.key(given)
+        return Entry(key=key, index=index, service=terms.service), True
+
+    def turn(self, prepared: Prepared) -> Any:
+        """Return the context in which a submit is intended, sent and accepted."""
+        return FREE
+
+    def write(self, entry: Entry) -> Awaitable[None]:
+        """Write a fact down; it is when this is awaited."""
+        return _nothing()
+
+    async def intend(self, entry: Entry) -> None:
+        """Write an intent down; nothing may be sent before."""
+
+    def idempotency_key(self, entry: Entry) -> str:
+        """Return what marks all submits of one attempt at an item."""
+        return str(uuid.uuid4())
+
+    async def keep(
+        self, entry: Entry, response: Response, decode: str
+    ) -> tuple[Entry, Kept]:
+        """Keep a result."""
+        return entry, Kept(decode_content(response, decode))
+
+    async def keep_large(self, entry: Entry, handle: TaskHandle) -> Entry | None:
+        """Keep a result that is too large for memory; None where that is no use."""
+        return None
+
+    def recall(self, entry: Entry, decode: str) -> Kept:
+        """Return a result that an earlier run kept."""
+        raise NotImplementedError
+
+
+async def _nothing() -> None:
+    pass
+
+
+class JournalBook(Book):
+    """
+    Writes everything down in a journal.
+
+    Args:
+        journal: open.
+        reconcile: how a lost submit can be settled, which says what may overlap.
+        submits: submits at the same time; None: one, where overlapping ones could not
+            be told apart, else any number.
+        inline: bytes of a result that are kept in the journal.
+        results: the folder of larger ones.
+    """
+
+    journalled = True
+
+    def __init__(
+        self,
+        journal: Journal,
+        reconcile: Reconcile,
+        *,
+        submits: int | None,
+        inline: int,
+        results: Path,
+    ) -> None:
+        super().__init__()
+        self.journal = journal
+        self.exclusive = reconcile is Reconcile.CONFIG or submits in {None, 1}
+        """Whether no other submit can be under way that might be taken for one."""
+
+        self._reconcile = reconcile
+        alone = reconcile is Reconcile.ORPHANS and submits is None
+        self._turns = asyncio.Semaphore(1 if alone else submits or WIDE)
+        self._configs: weakref.WeakValueDictionary[str, asyncio.Lock] = (
+            weakref.WeakValueDictionary()
+        )
+        self._inline = inline
+        self._results = results
+        self._recovered: set[str] = set()
+
+    async def recover(self, service: str) -> Sequence[Entry]:
+        """Return what earlier runs left at the service, once."""
+        if service in self._recovered or self.journal.fresh:
+            return ()
+        self._recovered.add(service)
+        return await self.journal.unsettled(service)
+
+    async def claim(self, index: int, given: Any, terms: Terms) -> tuple[Entry, bool]:
+        """
+        Return what the journal has of an input, and whether it is new.
+
+        Raises:
+            InvalidArgument: another input of this run has the key.
+            JournalError: the key belongs to another input.
+        """
+        mark = digest(given)
+        named = terms.key is not None
+        key = mark if terms.key is None else terms.key(given)
+        entry = Entry(key=key, index=index, digest=mark, service=terms.service)
+        known, new = await self.journal.claim(entry, named=named)
+        if (known.digest, known.service) != (mark, terms.service):
+            path = str(self.journal.path)
+            what = "service" if known.digest == mark else "input"
+            reason = f"has item {key!r} with another {what}: it was changed since;"
+            raise JournalError(path, f"{reason} give it another key, or a new journal")
+        return known, new
+
+    @asynccontextmanager
+    async def turn(self, prepared: Prepared) -> AsyncIterator[None]:
+        """Let no two submits be in doubt together that could not be told apart."""
+        if self._reconcile is Reconcile.CONFIG and prepared.config_id is not None:
+            lock = self._configs.setdefault(prepared.config_id, asyncio.Lock())
+            async with lock, self._turns:
+                yield
+        else:
+            async with self._turns:
+                yield
+
+    def write(self, entry: Entry) -> Awaitable[None]:
+        """Write a fact down; it is when this is awaited."""
+        return self.journal.put(entry)
+
+    async def intend(self, entry: Entry) -> None:
+        """Write an intent down; nothing may be sent before."""
+        await self.journal.put(entry, fact=False)
+
+    def idempotency_key(self, entry: Entry) -> str:
+        """Return the same for an attempt in whatever run."""
+        name = f"{self.journal.id}/{entry.key}/{len(entry.retries)}"
+        return str(uuid.uuid5(uuid.NAMESPACE_OID, name))
+
+    async def keep(
+        self, entry: Entry, response: Response, decode: str
+    ) -> tuple[Entry, Kept]:
+        """Keep a result in the journal, or in a file if it is large."""
+        result = decode_content(response, decode)
+        media_type = response.headers.get("Content-Type", "")
+        entry = attrs.evolve(entry, media_type=media_type)
+        if len(response.body) <= self._inline:
+            return attrs.evolve(entry, result=response.body), Kept(result)
+        path = await self._place(entry)
+        await files.save(_once(response.body), path)
+        return self._stored(entry, path)
+
+    async def keep_large(self, entry: Entry, handle: TaskHandle) -> Entry | None:
+        """Stream a result to a file."""
+        path = await handle.download(await self._place(entry))
+        return self._stored(entry, path)[0]
+
+    def recall(self, entry: Entry, decode: str) -> Kept:
+        """Return a result that an earlier run kept."""
+        if entry.stored:
+            return Kept(None, self.journal.path.parent / entry.stored)
+        headers = Headers(
+            {"Content-Type": entry.media_type} if entry.media_type else {}
+        )
+        response = Response(200, headers, entry.result or b"")
+        return Kept(decode_content(response, decode))
+
+    async def _place(self, entry: Entry) -> Path:
+        await asyncio.to_thread(self._results.mkdir, parents=True, exist_ok=True)
+        return self._results / f"{digest(entry.key)}.result"
+
+    def _stored(self, entry: Entry, path: Path) -> tuple[Entry, Kept]:
+        # Beside the journal, so that both can be moved together.
+        stored = os.path.relpath(path, self.journal.path.parent)
+        return attrs.evolve(entry, stored=stored), Kept(None, path)
+
+
+WIDE = 1_000_000
+"""Submits at the same time where nothing forbids them: lanes and limits bound them."""
+
+
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    yield body

@@ -1,0 +1,128 @@
+"""The service, as a batch needs it: prepare, start, find again, find out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+import logging
+from typing import Any
+
+import attrs
+
+from .desk import Desk
+from .exceptions import AsyncTasksError, ConnectError, RateLimited, ServiceBroken
+from .handle import TaskHandle
+from .sansio.dialect import Dialect, Prepared, Reconcile, TaskRef
+from .sansio.reconcile import Lost, find_lost
+from .sansio.token import parse_token
+
+
+__all__ = ["Remote", "is_postponed"]
+
+UNAVAILABLE = 503
+
+
+def is_postponed(error: AsyncTasksError) -> bool:
+    """Tell whether a submit was not accepted for a reason that has nothing to do with
+    it, and that will pass."""
+    if isinstance(error, ServiceBroken):
+        return error.status == UNAVAILABLE
+    return isinstance(error, ConnectError | RateLimited)
+
+
+class Remote:
+    """
+    One view of a client, for batches.
+
+    Args:
+        desk: its task business.
+        prepare: takes service, inputs and options of a submit; starts nothing.
+        start: starts what was prepared.
+        patience: seconds that a submit is put off at most.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        prepare: Callable[[str, Any, Mapping[str, Any]], Awaitable[Prepared]],
+        start: Callable[[Prepared], Awaitable[TaskHandle]],
+    ) -> None:
+        self._prepare = prepare
+        self._start = start
+        self._client = desk
+        # A task is removed when its result is safe, not when it was fetched.
+        self._desk = Desk(
+            desk.driver,
+            desk.dialect,
+            watcher=desk.watcher,
+            subscriber=desk.subscriber,
+            manners=attrs.evolve(desk.manners, cleanup="keep"),
+            counts=desk.counts,
+        )
+
+    @property
+    def dialect(self) -> Dialect:
+        """How the service words things."""
+        return self._desk.dialect
+
+    @property
+    def origin(self) -> str:
+        """The origin of the service."""
+        return self._desk.origin
+
+    @property
+    def reconcile(self) -> Reconcile:
+        """How a lost submit can be settled."""
+        return self.dialect.capabilities.reconcile
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a wait lasts when the caller does not say."""
+        return self._desk.patience
+
+    @property
+    def policies(self) -> tuple[str, str]:
+        """The client's ``on_cancel`` and ``on_timeout``."""
+        return self._desk.on_cancel, self._desk.on_timeout
+
+    @property
+    def logger(self) -> logging.Logger:
+        """Gets what must not be raised."""
+        return self._desk.logger
+
+    async def prepare(
+        self, service: str, given: Any, options: Mapping[str, Any]
+    ) -> Prepared:
+        """Make a submit ready; starts nothing."""
+        return await self._prepare(service, given, options)
+
+    async def start(self, prepared: Prepared) -> TaskHandle:
+        """
+        Start a task.
+
+        Raises:
+            SubmitOutcomeUnknown: the answer was lost.
+        """
+        handle = await self._start(prepared)
+        now = asyncio.get_running_loop().time()
+        return TaskHandle(self._desk, handle.ref, handle.last_status, since=now)
+
+    def attach(self, token: str) -> TaskHandle:
+        """Return the handle of a task of an earlier run."""
+        return self.adopt(parse_token(token, self.dialect, self.origin))
+
+    def adopt(self, ref: TaskRef) -> TaskHandle:
+        """Return the handle of a task that was found."""
+        return TaskHandle(self._desk, ref)
+
+    async def find(
+        self, service: str, config_id: str | None, began: float
+    ) -> list[TaskRef]:
+        """List the tasks that may be of a submit that began at a loop's time."""
+        lost = Lost(service=service, began=began, config_id=config_id)
+        return await self._desk.driver.drive(find_lost(self.dialect, lost))
+
+    async def clean_up(self, handle: TaskHandle) -> None:
+        """Remove a task whose result is safe, if the client wants that."""
+        if not self._client.keeps_results:
+            await self._client.clean_up(handle.ref)
