@@ -66,51 +66,62 @@ class FailedItem:
 
 @attrs.frozen
 class Times:
-    """When an item was where, in seconds since the epoch; in order, whoever's clock."""
+    """
+    When an item was where, by our clock.
+
+    The clock of a service may be wrong, or tell whole seconds only: how long things
+    took there counts more than when.
+    """
 
     submitted: float
-    started: float | None
-    """None if it never ran, or nobody knows."""
-
     ended: float | None
-    queue_time: float | None = None
-    """As the service reports it."""
+    """When its end was known here; None if it has not ended."""
 
-    run_time: float | None = None
+    queue: float | None
+    """Seconds until it ran, where that is known."""
+
+    run: float | None
+    """Seconds that it ran, where that is known."""
 
     @classmethod
     def of(cls, timings: Timings) -> Self | None:
-        """Put in order what several clocks say; None if it was never submitted."""
+        """Find out; None if it was never submitted."""
         begin = timings.submitted
         if begin is None:
             return None
-        latest = math.inf if timings.fetched is None else timings.fetched
-        ended = timings.fetched if timings.ended is None else timings.ended
-        if ended is not None:
-            ended = latest = max(begin, min(ended, latest))
+        known = (timings.fetched, timings.ended)
+        end = next((max(begin, at) for at in known if at is not None), None)
+        latest = math.inf if end is None else end
+        queue, run = timings.queue_time, timings.run_time
         started = timings.started
-        if started is not None:
-            started = max(begin, min(started, latest))
-        return cls(begin, started, ended, timings.queue_time, timings.run_time)
+        if started is not None and begin <= started <= latest:
+            queue = started - begin if queue is None else queue
+            if run is None and timings.ended is not None:
+                run = max(0.0, min(timings.ended, latest) - started)
+        return cls(begin, end, queue, run)
 
     def durations(self) -> Iterator[tuple[str, float]]:
         """Say how long it waited, ran, and was under way, as far as is known."""
-        queue, run = self.queue_time, self.run_time
-        if queue is None and self.started is not None:
-            queue = self.started - self.submitted
-        if run is None and self.started is not None and self.ended is not None:
-            run = self.ended - self.started
         total = None if self.ended is None else self.ended - self.submitted
-        for name, value in {"queue": queue, "run": run, "total": total}.items():
+        for name, value in {
+            "queue": self.queue,
+            "run": self.run,
+            "total": total,
+        }.items():
             if value is not None:
                 yield name, value
 
     def span(self, label: str, outcome: str, until: float) -> Span:
         """Return its place in the timeline; what has not ended goes on until then."""
-        end = max(self.submitted, until) if self.ended is None else self.ended
-        start = end if self.started is None else min(self.started, end)
-        if self.started is None and outcome == "done":
-            start = self.submitted
+        last = max(self.submitted, until) if self.ended is None else self.ended
+        # Nothing is known of the run of one that is done: it may have been all of it.
+        start = self.submitted if outcome == "done" else last
+        if self.queue is not None:
+            start = self.submitted + self.queue
+        elif self.run is not None:
+            start = last - self.run
+        start = min(max(start, self.submitted), last)
+        end = last if self.run is None else min(start + self.run, last)
         return Span(label, self.submitted, start, end, outcome)
 
 

@@ -9,6 +9,7 @@ from ..exceptions import (
     AuthenticationFailed,
     ConfigError,
     InvalidState,
+    JournalError,
     LocalProtocolError,
     NotFound,
     PatienceExceeded,
@@ -37,8 +38,10 @@ class Exit(enum.IntEnum):
     NOT_FOUND = 4
     TIMEOUT = 5
     NETWORK = 6
+    INCOMPLETE = 7
     INTERRUPTED = 130
     BROKEN_PIPE = 141
+    TERMINATED = 143
 
 
 MEANINGS = {
@@ -49,7 +52,9 @@ MEANINGS = {
     Exit.NOT_FOUND: "there is no such task, service or result",
     Exit.TIMEOUT: "the task did not end within --timeout; it goes on",
     Exit.NETWORK: "the service cannot be reached, or is in trouble: try again later",
-    Exit.INTERRUPTED: "interrupted (Ctrl-C); tasks go on",
+    Exit.INCOMPLETE: "the batch is over, but not every item has a result",
+    Exit.INTERRUPTED: "interrupted (Ctrl-C); tasks go on, a batch can be resumed",
+    Exit.TERMINATED: "the same by SIGTERM, of a batch",
     Exit.BROKEN_PIPE: "whoever read the output went away",
 }
 
@@ -69,6 +74,7 @@ CODES: tuple[tuple[type[AsyncTasksError], Exit], ...] = (
     (RemoteProtocolError, Exit.NETWORK),
     (LocalProtocolError, Exit.USAGE),
     (ConfigError, Exit.USAGE),
+    (JournalError, Exit.USAGE),
     (InvalidState, Exit.USAGE),
 )
 

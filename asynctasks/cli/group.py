@@ -17,6 +17,7 @@ COMMANDS = {
     "serve": "serve",
     "submit": "submit",
     "run": "submit",
+    "batch": "batch",
     "watch": "watch",
     "poll": "tasks",
     "result": "tasks",

@@ -109,11 +109,22 @@ class Terminal:
             shown = click.style(shown, fg=color, bold=True)
         sys.stderr.write(f"{shown} {escape(text)}\n")
 
+    @property
+    def watched(self) -> bool:
+        """Whether somebody looks at stderr, and does not want it quiet."""
+        looks = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        return looks and not self._quiet
+
     # --- rich ----------------------------------------------------------------
 
-    def console(self) -> Console:
-        """Make a console on stdout for what is drawn again and again."""
+    def console(self, *, talk: bool = False) -> Console:
+        """Make a console for what is drawn again and again: on stdout, or for talk."""
         from rich.console import Console  # noqa: PLC0415 - for the few who draw
 
-        plain = self._color is False
-        return Console(no_color=plain, highlight=False, markup=False, emoji=False)
+        return Console(
+            stderr=talk,
+            no_color=self._color is False,
+            highlight=False,
+            markup=False,
+            emoji=False,
+        )

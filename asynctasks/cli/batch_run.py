@@ -1,0 +1,343 @@
+"""Running a batch: from the options to the exit code."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+import os
+from pathlib import Path
+import shlex
+import signal
+import sys
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+import attrs
+
+from .batch_inputs import count_rows, stream
+from .batch_lines import LineFile, build_line, write_line
+from .batch_view import Log, Progress, Screen
+from .connect import connect
+from .exits import Exit
+from .options import Options
+from .terminal import Terminal
+from ..batch import Batch, BatchItem, BatchSubmitter
+from ..client import TaskClient
+from ..exceptions import AsyncTasksError, ConfigError, InvalidArgument, JournalFull
+from ..journal import Journal
+from ..report import BatchReport
+from ..sansio.ledger import ItemState
+from ..sansio.retry import RetryPolicy
+
+
+__all__ = ["Order", "run_batch"]
+
+REFRESH = 0.125
+"""Seconds between two looks of the display."""
+
+SIGNALS = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
+
+
+@attrs.frozen(kw_only=True)
+class Order:
+    """What was asked for."""
+
+    service: str
+    inputs: str
+    out: str
+    journal: str
+    limit: int
+    resume: bool
+    retry_failed: int
+    on_unknown: str
+    key: str | None
+    report: str | None
+
+    def again(self, options: Options) -> str:
+        """Return the command line that goes on with it."""
+        words = [self.service, self.inputs, "--out", self.out]
+        words += ["--journal", self.journal, "--limit", str(self.limit), "--resume"]
+        if self.retry_failed:
+            words += ["--retry-failed", str(self.retry_failed)]
+        if self.on_unknown != "skip":
+            words += ["--on-unknown", self.on_unknown]
+        for option in ("key", "report"):
+            value = getattr(self, option)
+            words += [] if value is None else [f"--{option}", value]
+        return options.again("batch", *words)
+
+
+async def run_batch(options: Options, order: Order) -> Exit:
+    """Run a batch; return how it ended."""
+    run = BatchRun(options, order)
+    with Stop(run.leave) as stop:
+        try:
+            await run.work()
+        except asyncio.CancelledError:
+            if stop.code is None:
+                raise
+        except JournalFull as exc:
+            options.terminal.complain(str(exc))
+            stop.code = Exit.INTERRUPTED
+        except AsyncTasksError:
+            run.hint()
+            raise
+    if order.report is not None:
+        await asyncio.to_thread(draw, order, run.title)
+        options.terminal.say(f"the report is in {order.report}")
+    return run.end(stop.code)
+
+
+class BatchRun:
+    """One run of a batch."""
+
+    def __init__(self, options: Options, order: Order) -> None:
+        self.options = options
+        self.order = order
+        self.terminal = options.terminal
+        self.title = f"{order.service} < {order.inputs}"
+        self.progress: Progress | None = None
+        self.view: Log | Screen | None = None
+
+    async def work(self) -> None:
+        """Go through all items."""
+        order = self.order
+        total = await look(order)
+        async with connect(self.options, retry=RetryPolicy()) as client:
+            self.title += f" at {client.dialect.title}, {client.origin}"
+            progress = self.progress = Progress(self.title, total, client.stats)
+            with open_results(self.terminal, order) as results:
+                async with submitter_of(order, client) as submitter:
+                    await results.replay(order.journal)
+                    with self.build_view(progress) as view:
+                        async with refreshing(view), start(submitter, order) as batch:
+                            async for item in batch:
+                                results.add(item)
+                                progress.add(item)
+
+    def build_view(self, progress: Progress) -> Log | Screen:
+        """Choose how to show it: drawn, where that disturbs nothing."""
+        mixed = self.order.out == "-" and sys.stdout.isatty()
+        kind = Screen if self.terminal.watched and not mixed else Log
+        self.view = kind(self.terminal, progress)
+        return self.view
+
+    def leave(self, code: Exit) -> NoReturn:
+        """End the process at once; the journal can bear it."""
+        if isinstance(self.view, Screen):
+            self.view.stop()
+        self.hint()
+        sys.stderr.flush()
+        os._exit(code)
+
+    def hint(self) -> None:
+        """Say how to go on."""
+        if self.progress is not None:
+            line = self.order.again(self.options)
+            self.terminal.insist(f"remote tasks go on; to resume:\n  {line}")
+
+    def end(self, stopped: Exit | None) -> Exit:
+        """Say how it ended, and return the code for it."""
+        counts = self.progress.counts if self.progress is not None else Counter()
+        ended = ", ".join(f"{n:,} {state.value}" for state, n in counts.items())
+        self.terminal.say(f"{counts.total():,} items: {ended or 'nothing ended'}")
+        if stopped is not None:
+            self.hint()
+            return stopped
+        if counts.total() == counts[ItemState.SUCCEEDED]:
+            return Exit.OK
+        line = shlex.join(["asynctasks", "batch", "failures", self.order.journal])
+        self.terminal.say(f"to see why: {line}")
+        if counts[ItemState.SUBMITTED] or counts[ItemState.WAITING]:
+            self.hint()
+        return Exit.INCOMPLETE
+
+
+async def look(order: Order) -> int | None:
+    """Find what is wrong with the inputs, and count them; not those of stdin."""
+    if order.inputs == "-":
+        return None
+    return await asyncio.to_thread(count_rows, order.inputs, key_of(order.key))
+
+
+def submitter_of(order: Order, client: TaskClient) -> BatchSubmitter:
+    """Make what submits."""
+    return BatchSubmitter(
+        client,
+        journal=order.journal,
+        resume=order.resume,
+        on_unknown=order.on_unknown,
+    )
+
+
+def start(submitter: BatchSubmitter, order: Order) -> Batch:
+    """Start to submit."""
+    return submitter.map(
+        order.service,
+        stream(order.inputs),
+        limit=order.limit,
+        retry_failed=order.retry_failed,
+        key=key_of(order.key),
+    )
+
+
+def key_of(field: str | None) -> Callable[[Any], str] | None:
+    """Return what finds the key of a row."""
+    if field is None:
+        return None
+
+    def key(row: Any) -> str:
+        try:
+            return str(row[field])
+        except (TypeError, LookupError) as exc:
+            raise InvalidArgument("--key", field, "a row has no such field") from exc
+
+    return key
+
+
+def draw(order: Order, title: str) -> None:
+    """Write the report of the journal."""
+    try:
+        BatchReport.from_journal(order.journal, about=title).to_html(str(order.report))
+    except OSError as exc:
+        raise ConfigError(str(order.report), exc.strerror or str(exc)) from exc
+
+
+@asynccontextmanager
+async def refreshing(view: Log | Screen) -> AsyncIterator[None]:
+    """Keep the view up to date."""
+
+    async def refresh() -> None:
+        while True:
+            view.refresh()
+            await asyncio.sleep(REFRESH)
+
+    task = asyncio.create_task(refresh())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        view.refresh()
+
+
+# --- results -----------------------------------------------------------------
+
+
+class Results:
+    """Prints a line for each item that ended."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+
+    async def replay(self, journal: str) -> None:
+        """Write what ended in earlier runs, where it does not come again."""
+
+    def add(self, item: BatchItem) -> None:
+        """Write the line of an item, if it is over."""
+        if item.state.settled:
+            self.write(item)
+
+    def write(self, item: BatchItem) -> None:
+        """Write the line of an item."""
+        self._terminal.write_raw(write_line(build_line(item)))
+
+
+class ResultFile(Results):
+    """Writes the lines to a file, which it makes whole again first."""
+
+    def __init__(self, terminal: Terminal, file: LineFile, *, resume: bool) -> None:
+        super().__init__(terminal)
+        self._file = file
+        self._resume = resume
+
+    async def replay(self, journal: str) -> None:
+        """Write what the journal has: an earlier run may have been cut off anywhere."""
+        if self._resume:
+            with writable(self._file):
+                await asyncio.to_thread(self._file.replace, recorded_lines(journal))
+
+    def write(self, item: BatchItem) -> None:
+        """Write the line of an item, unless it was replayed."""
+        if not (self._resume and item.recorded and item.ok):
+            with writable(self._file):
+                self._file.write(write_line(build_line(item)))
+
+
+def recorded_lines(journal: str) -> Iterator[bytes]:
+    """Yield the lines of the items that have a result. It blocks."""
+    with Journal.read(journal) as reader:
+        for entry in reader.items(ItemState.SUCCEEDED):
+            yield write_line(build_line(entry))
+
+
+@contextmanager
+def open_results(terminal: Terminal, order: Order) -> Iterator[Results]:
+    """Open what takes the lines."""
+    if order.out == "-":
+        yield Results(terminal)
+        return
+    with LineFile(Path(order.out), fresh=not order.resume) as file:
+        yield ResultFile(terminal, file, resume=order.resume)
+
+
+@contextmanager
+def writable(file: LineFile) -> Iterator[None]:
+    """Say that results cannot be written; the journal has them."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        raise JournalFull(str(file.path), f"cannot be written: {exc.strerror}") from exc
+
+
+# --- signals -----------------------------------------------------------------
+
+
+class Stop:
+    """
+    What signals do: the first one cancels the work, the second one ends the process.
+
+    Args:
+        leave: ends the process.
+    """
+
+    def __init__(self, leave: Callable[[Exit], NoReturn]) -> None:
+        self.code: Exit | None = None
+        """How the process will end; None if nothing stopped it."""
+
+        self._leave = leave
+        self._task: asyncio.Task[Any] | None = None
+
+    def __enter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
+        # Where there are no such handlers, Ctrl-C raises KeyboardInterrupt.
+        with suppress(NotImplementedError, RuntimeError):
+            for number, code in SIGNALS.items():
+                loop.add_signal_handler(number, self._receive, code)
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            with suppress(NotImplementedError, RuntimeError):
+                loop.remove_signal_handler(number)
+        if self.code is not None and self._task is not None:
+            self._task.uncancel()
+
+    def _receive(self, code: Exit) -> None:
+        if self.code is not None:
+            self._leave(code)
+        self.code = code
+        if self._task is not None:
+            self._task.cancel()
