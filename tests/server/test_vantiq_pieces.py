@@ -30,7 +30,7 @@ async def count_up(to: int) -> AsyncIterator[int]:
         (7, False),
         (None, False),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_is_sequence(value: Any, expected: bool) -> None:
     """Lists, iterators and generators of both kinds are sequences."""
