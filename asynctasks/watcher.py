@@ -59,6 +59,9 @@ Measured with aiohttp on one core: a look by itself costs about as much as readi
 rows of a list.
 """
 
+AT_A_TIME = 1000
+"""Rows that are taken in before others get their turn: some milliseconds."""
+
 EARLY = 0.25
 """The part of its wait by which a look may come early to join a list request."""
 
@@ -83,8 +86,12 @@ MERGE_AGAIN = 30.0
 """Seconds after which list requests are tried again where they did not pay."""
 
 
-Key = tuple[str, int | None, int | None]
-"""What identifies a task among all of one looker: id, run and generation."""
+Key = str | tuple[str, int | None, int | None]
+"""
+What identifies a task among all of one looker: id, run and generation.
+
+Of very many tasks most have an id only: no tuple is kept for them.
+"""
 
 
 @attrs.define(eq=False)
@@ -255,6 +262,13 @@ class Watcher:
         group = self._groups.get(looker)
         return None if group is None else group.watches.get(_key(ref))
 
+    def _group_of(self, watch: Watch) -> Group | None:
+        """Return the group of a task; None if it is no longer watched."""
+        group = self._groups.get(watch.looker)
+        if group is None or group.watches.get(_key(watch.ref)) is not watch:
+            return None
+        return group
+
     def hurry(self, watch: Watch) -> None:
         """Look at a task now, because something happened to it."""
         watch.hurried = True  # a look that is under way may have come too early
@@ -336,22 +350,18 @@ class Watcher:
                 watch.fail(error)
 
     def _forget(self, watch: Watch) -> None:
-        if not self._is_watched(watch):
+        group = self._group_of(watch)
+        if group is None:
             return
-        group = self._groups[watch.looker]
         del group.watches[_key(watch.ref)]
-        self._drop(watch, group)
+        self._schedule.remove(watch)
+        self._due.pop(watch, None)
+        group.due.pop(watch, None)
         if not group.watches:
             del self._groups[watch.looker]
             self._ready.pop(group, None)
         if not self._groups:
             self._ring()  # so that the loop can end
-
-    def _drop(self, watch: Watch, group: Group) -> None:
-        """Take a task off every list of what is to come."""
-        self._schedule.remove(watch)
-        self._due.pop(watch, None)
-        group.due.pop(watch, None)
 
     def _appoint(self, watch: Watch, due: float) -> None:
         watch.due = due
@@ -393,8 +403,9 @@ class Watcher:
         if len(due) + len(soon) < group.least:
             self._due.update(dict.fromkeys(due))
             return
-        for watch in due + soon:
+        for watch in soon:
             self._schedule.remove(watch)
+        for watch in due + soon:
             self._take(watch, now)
         group.busy = True
         self._lists += 1
@@ -425,7 +436,8 @@ class Watcher:
 
     def _plan(self, watch: Watch, least: float) -> None:
         """Decide when to look again; forget what is over or held by nobody."""
-        if not self._is_watched(watch):
+        group = self._group_of(watch)
+        if group is None:
             return
         if watch.over:
             self._forget(watch)
@@ -434,11 +446,9 @@ class Watcher:
         wait = 0.0 if watch.hurried else self._next_wait(watch, now)
         watch.wait = max(least, wait)
         watch.earliest = now + least
-        self._drop(watch, self._groups[watch.looker])
+        self._due.pop(watch, None)
+        group.due.pop(watch, None)
         self._appoint(watch, now + watch.wait)
-
-    def _is_watched(self, watch: Watch) -> bool:
-        return self.find(watch.ref, watch.looker) is watch
 
     def _next_wait(self, watch: Watch, now: float) -> float:
         history = self._histories.get(_service(watch))
@@ -523,7 +533,17 @@ class Watcher:
     # --- one list ------------------------------------------------------------
 
     async def _survey(self, group: Group, watches: list[Watch]) -> None:
-        """Look at several tasks through the list; at those it lacks, one by one."""
+        """Look at several tasks through the list; let the next list be read then."""
+        try:
+            await self._read_list(group, watches)
+        finally:
+            group.busy = False
+            self._lists -= 1
+            if group.due:
+                self._ready[group] = None
+
+    async def _read_list(self, group: Group, watches: list[Watch]) -> None:
+        """Look at tasks through the list; at those it lacks, one by one."""
         refs = [watch.ref for watch in watches]
         survey: Survey | None = None
         asked = 0.0
@@ -534,26 +554,28 @@ class Watcher:
             self._logger.info("a list of tasks could not be read: %s", exc)
         except Exception:
             self._logger.exception("a list of tasks could not be read")
-        finally:
-            group.busy = False
-            self._lists -= 1
         if survey is None:
             self.stats.failures += 1
             self._leave_lists(group, math.inf)
             self._look_alone(watches, whole=False, asked=asked)
         else:
+            await self._take_in(group, survey)
             self._after_survey(group, watches, survey)
-        if group.due:
-            self._ready[group] = None
-        self._ring()
 
-    def _after_survey(self, group: Group, watches: list[Watch], survey: Survey) -> None:
-        for (task_id, run), status in survey.found.items():
+    async def _take_in(self, group: Group, survey: Survey) -> None:
+        """Take in what a list showed; the loop is let go on between its parts."""
+        for count, ((task_id, run), status) in enumerate(survey.found.items(), 1):
             # Rows of tasks that are not due yet come for nothing.
-            watch = group.watches.get((task_id, run, None))
+            key = task_id if run is None else (task_id, run, None)
+            watch = group.watches.get(key)
             if watch is not None:
                 self._after_success(watch, status)
                 self._plan(watch, 0.0)
+            if count % AT_A_TIME == 0:
+                await asyncio.sleep(0)
+
+    def _after_survey(self, group: Group, watches: list[Watch], survey: Survey) -> None:
+        """Judge whether the list paid, and look alone at what it lacked."""
         lacking = [w for w in watches if (w.ref.id, w.ref.run) not in survey.found]
         self.stats.surveys += 1
         self.stats.rows += survey.rows
@@ -581,7 +603,7 @@ class Watcher:
         """
         now = asyncio.get_running_loop().time()
         for watch in watches:
-            if not self._is_watched(watch) or watch.over:
+            if self._group_of(watch) is None or watch.over:
                 continue
             watch.alone = watch.alone or whole
             if asked > 0:
@@ -592,6 +614,8 @@ class Watcher:
 
 
 def _key(ref: TaskRef) -> Key:
+    if ref.run is None and ref.generation is None:
+        return ref.id
     return (ref.id, ref.run, ref.generation)
 
 

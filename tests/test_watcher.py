@@ -528,6 +528,20 @@ async def test_crash_of_the_loop_is_told_too(caplog: pytest.LogCaptureFixture) -
     assert DONE == await end_of(hold(watcher, Looker(DONE)))
 
 
+async def test_crash_in_a_list_is_survived() -> None:
+    """Lists are read again after it, as many at the same time as before."""
+    dice = LoadedDice()
+    watcher = Watcher(policy=EVERY_SECOND, logger=LOGGER, dice=dice)
+    dice.broken = True
+    with pytest.raises(InvalidState, match="the watcher crashed"):
+        await end_of(hold_all(watcher, lister(9), names(9))[0])
+    dice.broken = False
+    again = lister(9, 0.0)
+    await asyncio.gather(*map(end_of, hold_all(watcher, again, again.ends)))
+
+    assert (1, 0) == (len(again.lists), watcher._lists)
+
+
 @pytest.mark.parametrize("name", ["asynctasks-watcher", "asynctasks-look"])
 async def test_cancelled_watcher_leaves_nobody_waiting(
     watcher: Watcher, name: str
@@ -846,6 +860,18 @@ async def test_tasks_due_while_a_list_is_read_wait_for_the_next(
     await asyncio.sleep(0.6)
 
     assert ([0.0], []) == (times(look.lists, begun), look.looked)
+
+
+async def test_long_list_does_not_block_the_loop(watcher: Watcher) -> None:
+    """Others have their turn while ten thousand rows are taken in."""
+    look = lister(10_000, 0.0)
+    watches = hold_all(watcher, look, look.ends)
+    seen: list[int] = []
+    while not all(watch.over for watch in watches):
+        await asyncio.sleep(0)
+        seen.append(sum(watch.over for watch in watches))
+
+    assert 1000 == max(after - before for before, after in pairwise([0, *seen]))
 
 
 async def test_views_do_not_mix(watcher: Watcher) -> None:
