@@ -94,7 +94,9 @@ class Book:
         """Keep a result."""
         return entry, Kept(decode_content(response, decode))
 
-    async def keep_large(self, entry: Entry, handle: TaskHandle) -> Entry | None:
+    async def keep_large(
+        self, entry: Entry, handle: TaskHandle
+    ) -> tuple[Entry, Kept] | None:
         """Keep a result that is too large for memory; None where that is no use."""
         return None
 
@@ -210,10 +212,11 @@ class JournalBook(Book):
         await files.save(_once(response.body), path)
         return self._stored(entry, path)
 
-    async def keep_large(self, entry: Entry, handle: TaskHandle) -> Entry | None:
+    async def keep_large(
+        self, entry: Entry, handle: TaskHandle
+    ) -> tuple[Entry, Kept] | None:
         """Stream a result to a file."""
-        path = await handle.download(await self._place(entry))
-        return self._stored(entry, path)[0]
+        return self._stored(entry, await handle.download(await self._place(entry)))
 
     def recall(self, entry: Entry, decode: str) -> Kept:
         """Return a result that an earlier run kept."""

@@ -11,12 +11,13 @@ import attrs
 from .batch_book import Book
 from .batch_inputs import Inputs
 from .batch_item import BatchItem, Terms
-from .batch_life import Ground, Life
+from .batch_life import claim, live
+from .batch_record import Ground, Record
 from .batch_recovery import recover
 from .batch_remote import Remote
 from .batch_shelf import Shelf, Slots
 from .exceptions import AsyncTasksError, InvalidState, RecordedError
-from .sansio.ledger import ItemState, Step, advance
+from .sansio.ledger import Entry, ItemState, Step
 
 
 __all__ = ["Engine"]
@@ -62,8 +63,8 @@ class Engine:
             grace=grace,
             fail=self._fail,
         )
-        self._lives: dict[Life, asyncio.Task[None]] = {}
-        self._found: dict[str, Life] = {}
+        self._lives: dict[Record, asyncio.Task[None]] = {}
+        self._found: dict[str, Record] = {}
         """Lives of earlier runs whose input was not read yet, by key."""
 
         self._ended: dict[str, BatchItem] = {}
@@ -167,11 +168,11 @@ class Engine:
         if tasks:
             await asyncio.wait(tasks)
 
-    async def _cancel_remote(self, lives: list[Life]) -> None:
+    async def _cancel_remote(self, lives: list[Record]) -> None:
         """Cancel tasks; an item whose task was ended is to be done again."""
 
-        async def cancel(life: Life) -> None:
-            handle = life.handle or self._remote.attach(life.entry.token)
+        async def cancel(life: Record) -> None:
+            handle = life.attach()
             try:
                 async with asyncio.timeout(CANCEL_WITHIN):
                     status = await handle.cancel(timeout=CANCEL_WITHIN)
@@ -179,9 +180,7 @@ class Engine:
                 self._remote.logger.warning("%s cannot be cancelled: %s", handle, exc)
                 return
             if status.state.value in {"cancelled", "failed"}:
-                now = self._book.now()
-                life.entry = advance(life.entry, Step.WITHDRAW, now)
-                await self._book.write(life.entry)
+                await life.written(life.step(Step.WITHDRAW))
 
         async with asyncio.TaskGroup() as group:
             for life in lives:
@@ -214,7 +213,7 @@ class Engine:
                     break
                 await self._ground.slots.acquire()
                 if self._error is None:
-                    life = Life(self._ground, self._count, given)
+                    life = self._record(self._count, given)
                     self._count += 1
                     self._begin(life, self._live(life))
         except Exception as exc:  # noqa: BLE001 - given to whoever takes items
@@ -234,36 +233,40 @@ class Engine:
         done = len(self._lives) - used + len(self._shelf)
         return used < limit and done < limit
 
+    def _record(self, index: int, given: Any) -> Record:
+        entry = Entry(key=str(index), index=index, service=self._terms.service)
+        return Record(self._ground, index, given, entry)
+
     # --- lives ---------------------------------------------------------------
 
-    def _begin(self, life: Life, living: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, life: Record, living: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(living, name="asynctasks-item")
         self._lives[life] = task
         task.add_done_callback(lambda _: self._end(life))
 
-    def _end(self, life: Life) -> None:
+    def _end(self, life: Record) -> None:
         del self._lives[life]
         life.release()
         self._room.set()
         self._news.set()
 
-    async def _live(self, life: Life) -> None:
+    async def _live(self, life: Record) -> None:
         """Live one input; whatever goes wrong with us ends the batch, not the loop."""
         try:
-            await life.claim()
+            await claim(life)
             if not self._hand_over(life):
                 self._shelf.put(await self._lived(life))
         except Exception as exc:  # noqa: BLE001 - given to whoever takes items
             self._shelf.skip(life.index)
             self._fail(exc)
 
-    async def _lived(self, life: Life) -> BatchItem:
-        item = await life.live()
+    async def _lived(self, life: Record) -> BatchItem:
+        item = await live(life)
         if self._ground.stopped and not item.state.settled:
             raise asyncio.CancelledError
         return item
 
-    def _hand_over(self, life: Life) -> bool:
+    def _hand_over(self, life: Record) -> bool:
         """Give the input to a life of an earlier run that goes on, if there is one."""
         key = life.entry.key
         ended = self._ended.pop(key, None)
@@ -283,11 +286,11 @@ class Engine:
         """Find out about intents, and wait for what runs, before anything is new."""
         async for entry, handle in recover(self._ground):
             await self._ground.slots.acquire()
-            life = Life(self._ground, entry.index, None, entry=entry, handle=handle)
+            life = Record(self._ground, entry.index, None, entry, handle)
             self._found[entry.key] = life
             self._begin(life, self._live_on(life))
 
-    async def _live_on(self, life: Life) -> None:
+    async def _live_on(self, life: Record) -> None:
         key = life.entry.key
         try:
             item = await self._lived(life)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from .batch_book import JournalBook
-from .batch_life import Ground
+from .batch_record import Ground
 from .batch_settle import settle
 from .exceptions import InvalidState, SubmitOutcomeUnknown
 from .handle import TaskHandle

@@ -23,8 +23,7 @@ UNAVAILABLE = 503
 
 
 def is_postponed(error: AsyncTasksError) -> bool:
-    """Tell whether a submit was not accepted for a reason that has nothing to do with
-    it, and that will pass."""
+    """Tell whether a submit was not accepted for a reason that will pass by itself."""
     if isinstance(error, ServiceBroken):
         return error.status == UNAVAILABLE
     return isinstance(error, ConnectError | RateLimited)
@@ -38,7 +37,6 @@ class Remote:
         desk: its task business.
         prepare: takes service, inputs and options of a submit; starts nothing.
         start: starts what was prepared.
-        patience: seconds that a submit is put off at most.
     """
 
     def __init__(
@@ -121,6 +119,13 @@ class Remote:
         """List the tasks that may be of a submit that began at a loop's time."""
         lost = Lost(service=service, began=began, config_id=config_id)
         return await self._desk.driver.drive(find_lost(self.dialect, lost))
+
+    async def ask_cancel(self, handle: TaskHandle) -> None:
+        """Ask for the end of a task, without waiting; failing to is no error."""
+        try:
+            await handle.cancel(timeout=0)
+        except AsyncTasksError as exc:
+            self.logger.warning("%s cannot be cancelled: %s", handle, exc)
 
     async def clean_up(self, handle: TaskHandle) -> None:
         """Remove a task whose result is safe, if the client wants that."""

@@ -1,0 +1,153 @@
+"""Submitting one item of a batch: intend, send, put down what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+import random
+from typing import Any
+
+from .batch_book import JournalBook
+from .batch_item import build_failure
+from .batch_record import Record
+from .batch_remote import is_postponed
+from .batch_settle import settle
+from .exceptions import (
+    AsyncTasksError,
+    AuthenticationFailed,
+    ConfigError,
+    InvalidState,
+    JournalError,
+    ProxyError,
+    RateLimited,
+    SubmitOutcomeUnknown,
+    TlsError,
+)
+from .handle import TaskHandle
+from .sansio.dialect import Prepared, Reconcile
+from .sansio.ledger import ItemState, Step, advance
+from .sansio.retry import RetryPolicy, backoff
+
+
+__all__ = ["FATAL", "submit"]
+
+FATAL = (
+    AuthenticationFailed,
+    ConfigError,
+    InvalidState,
+    JournalError,
+    ProxyError,
+    TlsError,
+)
+"""What every item would meet: the batch submits no more, and says so at its end."""
+
+PUT_OFF = RetryPolicy(wait_initial=1.0, wait_max=30.0, wait_jitter=1.0)
+"""The waits before a submit is tried again that the service cannot take now."""
+
+
+async def submit(record: Record) -> None:
+    """
+    Submit an item, again and again while the service cannot take it.
+
+    Afterwards it is submitted; or it failed, or its outcome is unknown; or it waits as
+    before, because nothing was accepted and it may be tried again.
+
+    Raises:
+        AsyncTasksError: what every item would meet; nothing was accepted.
+    """
+    await record.acquire()
+    began = asyncio.get_running_loop().time()
+    attempt = 0
+    while (error := await _try(record)) is not None:
+        attempt += 1
+        wait = backoff(PUT_OFF, attempt, random.random())  # noqa: S311 - jitter
+        if isinstance(error, RateLimited):
+            wait = max(wait, error.retry_after or 0.0)
+        waited = asyncio.get_running_loop().time() - began
+        if waited + wait > record.ground.remote.patience:
+            await _refused(record, error, final=True)
+            return
+        await asyncio.sleep(wait)
+
+
+async def _try(record: Record) -> AsyncTasksError | None:
+    """Submit once; return why the service cannot take it now, if it is that."""
+    record.error = None
+    try:
+        prepared = await _prepare(record)
+    except AsyncTasksError as exc:
+        return await _refused(record, exc)
+    async with record.ground.book.turn(prepared):
+        try:
+            record.handle = handle = await _start(record, prepared)
+        except SubmitOutcomeUnknown as exc:
+            record.sending = False  # to be found out any time
+            await _find_out(record, exc)
+            return None
+        except AsyncTasksError as exc:
+            return await _refused(record, exc)
+        finally:
+            record.sending = False
+        found = {"token": handle.token, "task_id": handle.id}
+        # Put down before the turn ends: the next intent is written after it.
+        writing = record.step(Step.ACCEPT, **found)
+    await record.written(writing)
+    return None
+
+
+async def _prepare(record: Record) -> Prepared:
+    ground = record.ground
+    options: Mapping[str, Any] = ground.terms.options
+    if ground.remote.reconcile is Reconcile.KEY:
+        options = {**options, "id": ground.book.idempotency_key(record.entry)}
+    return await ground.remote.prepare(ground.terms.service, record.given, options)
+
+
+async def _start(record: Record, prepared: Prepared) -> TaskHandle:
+    # From here on it must not be cut off: an intent is followed by the submit.
+    record.sending = True
+    book = record.ground.book
+    intended = advance(
+        record.entry, Step.INTEND, book.now(), config_id=prepared.config_id
+    )
+    await book.intend(intended)
+    record.entry = intended
+    record.submits += 1
+    return await record.ground.remote.start(prepared)
+
+
+async def _refused(
+    record: Record, error: AsyncTasksError, *, final: bool = False
+) -> AsyncTasksError | None:
+    """Note that nothing runs; return an error that will pass."""
+    intended = record.entry.state is ItemState.INTENDED
+    if isinstance(error, FATAL) or (is_postponed(error) and not final):
+        if intended:
+            await record.written(record.step(Step.WITHDRAW))
+        if isinstance(error, FATAL):
+            raise error
+        return error
+    if record.entry.state is ItemState.UNKNOWN:
+        record.leave(error)
+    else:
+        await record.written(record.fail(error))
+    return None
+
+
+async def _find_out(record: Record, error: SubmitOutcomeUnknown) -> None:
+    """Settle a submit whose answer was lost."""
+    ground = record.ground
+    if not isinstance(ground.book, JournalBook):
+        record.error = error
+        await record.step(Step.DOUBT, failure=build_failure(error))
+        return
+    record.entry, record.handle = await settle(
+        record.entry,
+        ground.book,
+        ground.remote,
+        error=error,
+        grace=ground.grace,
+        alone=ground.book.exclusive,
+    )
+    if record.entry.state is ItemState.UNKNOWN:
+        record.error = error
