@@ -176,8 +176,11 @@ class Lanes:
     @property
     def _restless(self) -> bool:
         """Whether there is a pause, a rate or an outage to look after."""
-        now = asyncio.get_running_loop().time()
-        return self._rated or self.outage.on or self.pause.left(now) > 0
+        if self._rated or self.outage.on:
+            return True
+        if not self.pause.asked:
+            return False
+        return self.pause.left(asyncio.get_running_loop().time()) > 0
 
     def _check_outage(self, request: Request) -> None:
         if not self.outage.admit():

@@ -100,6 +100,11 @@ class Pause:
         """Take a wish for a pause; the longest one counts."""
         self._until = max(self._until, now + seconds)
 
+    @property
+    def asked(self) -> bool:
+        """Whether a pause was ever asked for: if not, no clock has to be read."""
+        return self._until > -math.inf
+
     def left(self, now: float) -> float:
         """Return the seconds until requests are welcome again; 0.0 if they are."""
         return max(0.0, self._until - now)

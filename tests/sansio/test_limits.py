@@ -205,3 +205,12 @@ def test_stragglers_are_not_the_probe() -> None:
     outage.unreached(sent_at=10, now=12)
 
     assert (True, False, True) == (probe, others, outage.admit())
+
+
+def test_pause_knows_whether_it_was_asked_for() -> None:
+    """Without a wish for a pause nobody has to look at the clock."""
+    pause = Pause()
+    before = pause.asked
+    pause.ask(0.0, 5.0)
+
+    assert (False, True) == (before, pause.asked)
