@@ -602,6 +602,7 @@ class Lister:
         self.paged = paged
         self.takes = takes
         self.broken: BaseException | None = None
+        self.single: BaseException | None = None
         self.lists: list[tuple[float, int]] = []
         """When a list was read, and for how many."""
 
@@ -616,6 +617,8 @@ class Lister:
 
     async def look_once(self, ref: TaskRef) -> TaskStatus:
         self.looked.append((now(), ref.id))
+        if self.single is not None:
+            raise self.single
         return self.status_of(ref.id)
 
     async def survey(self, refs: Sequence[TaskRef], rows: int) -> Survey:
@@ -860,6 +863,33 @@ async def test_tasks_due_while_a_list_is_read_wait_for_the_next(
     await asyncio.sleep(0.6)
 
     assert ([0.0], []) == (times(look.lists, begun), look.looked)
+
+
+async def test_tasks_due_while_a_list_fails_are_looked_at(watcher: Watcher) -> None:
+    """They are begun as soon as the list is over."""
+    begun = now()
+    look = lister(12, takes=0.75)
+    look.broken = BROKEN
+    hold_all(watcher, look, names(6))
+    await asyncio.sleep(0.25)
+    hold_all(watcher, look, names(12))
+    await asyncio.sleep(0.6)
+
+    assert ([0.0], [0.75] * 12) == (times(look.lists, begun), times(look.looked, begun))
+
+
+async def test_task_whose_service_asked_for_time_does_not_join(
+    watcher: Watcher,
+) -> None:
+    """A list is not read for it before the service wants it."""
+    look = lister(5)
+    look.single = RateLimited(Response(429), retry_after=1.2)
+    hold_all(watcher, look, ["t4"])
+    await asyncio.sleep(0.05)
+    hold_all(watcher, look, names(4), RUNNING)
+    await asyncio.sleep(1.1)
+
+    assert [4] == [count for _, count in look.lists]
 
 
 async def test_long_list_does_not_block_the_loop(watcher: Watcher) -> None:
