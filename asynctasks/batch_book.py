@@ -53,7 +53,8 @@ class Book:
     since the epoch.
     """
 
-    journalled = False
+    promises = False
+    """Whether what is claimed is written later, by ``claim_now``."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -70,8 +71,12 @@ class Book:
 
     async def claim(self, index: int, given: Any, terms: Terms) -> tuple[Entry, bool]:
         """Return what is known of an input, and whether it is new."""
-        key = str(index) if terms.key is None else terms.key(given)
+        key = str(index) if terms.key is None else terms.name(given)
         return Entry(key=key, index=index, service=terms.service), True
+
+    async def claim_now(self, entry: Entry, terms: Terms) -> Entry:
+        """Write a new entry down that was only promised to be."""
+        return entry
 
     def turn(self, prepared: Prepared) -> Any:
         """Return the context in which a submit is intended, sent and accepted."""
@@ -81,8 +86,9 @@ class Book:
         """Write a fact down; it is when this is awaited."""
         return _nothing()
 
-    async def intend(self, entry: Entry) -> None:
+    async def intend(self, entry: Entry) -> Entry:
         """Write an intent down; nothing may be sent before."""
+        return entry
 
     def idempotency_key(self, entry: Entry) -> str:
         """Return what marks all submits of one attempt at an item."""
@@ -122,8 +128,6 @@ class JournalBook(Book):
         results: the folder of larger ones.
     """
 
-    journalled = True
-
     def __init__(
         self,
         journal: Journal,
@@ -137,6 +141,9 @@ class JournalBook(Book):
         self.journal = journal
         self.exclusive = reconcile is Reconcile.CONFIG or submits in {None, 1}
         """Whether no other submit can be under way that might be taken for one."""
+
+        # Nothing can be known of any input: claim and intent are written at once.
+        self.promises = journal.fresh
 
         self._reconcile = reconcile
         alone = reconcile is Reconcile.ORPHANS and submits is None
@@ -165,8 +172,10 @@ class JournalBook(Book):
         """
         mark = digest(given)
         named = terms.key is not None
-        key = mark if terms.key is None else terms.key(given)
+        key = mark if terms.key is None else terms.name(given)
         entry = Entry(key=key, index=index, digest=mark, service=terms.service)
+        if self.promises:
+            return entry, True
         known, new = await self.journal.claim(entry, named=named)
         if (known.digest, known.service) != (mark, terms.service):
             path = str(self.journal.path)
@@ -190,9 +199,19 @@ class JournalBook(Book):
         """Write a fact down; it is when this is awaited."""
         return self.journal.put(entry)
 
-    async def intend(self, entry: Entry) -> None:
+    async def intend(self, entry: Entry) -> Entry:
         """Write an intent down; nothing may be sent before."""
         await self.journal.put(entry, fact=False)
+        return entry
+
+    async def claim_now(self, entry: Entry, terms: Terms) -> Entry:
+        """
+        Write a new entry down that was only promised to be.
+
+        Raises:
+            InvalidArgument: another input of this run has the key.
+        """
+        return (await self.journal.claim(entry, named=terms.key is not None))[0]
 
     def idempotency_key(self, entry: Entry) -> str:
         """Return the same for an attempt in whatever run."""

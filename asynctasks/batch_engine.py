@@ -286,7 +286,7 @@ class Engine:
         """Find out about intents, and wait for what runs, before anything is new."""
         async for entry, handle in recover(self._ground):
             await self._ground.slots.acquire()
-            life = Record(self._ground, entry.index, None, entry, handle)
+            life = Record(self._ground, entry.index, None, entry, handle, claimed=True)
             self._found[entry.key] = life
             self._begin(life, self._live_on(life))
 

@@ -135,6 +135,18 @@ class Terms:
             remedy = "a batch submits each input once"
             raise InvalidArgument("schedule_every", "…", remedy)
 
+    def name(self, given: Any) -> str:
+        """
+        Return the key of an input.
+
+        Raises:
+            InvalidArgument: it is no text.
+        """
+        key = None if self.key is None else self.key(given)
+        if not isinstance(key, str) or not key:
+            raise InvalidArgument("key", key, "must return a text for each input")
+        return key
+
 
 RETRIED = frozenset(
     {

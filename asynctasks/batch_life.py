@@ -39,9 +39,9 @@ async def claim(record: Record) -> None:
             record.index, record.given, ground.terms
         )
     except InvalidArgument as exc:
-        record.fail(exc)
-        record.left = True
+        record.refuse(exc)
     else:
+        record.claimed = not ground.book.promises
         record.recorded = not new and not _goes_on(record)
 
 

@@ -50,6 +50,9 @@ class Record:
     left: bool = False
     """Whether nothing more is to be done for it in this run."""
 
+    claimed: bool = False
+    """Whether the book has it."""
+
     recorded: bool = False
     """Whether it ended in an earlier run."""
 
@@ -72,6 +75,13 @@ class Record:
         """Take the step of a failure."""
         self.error = error
         return self.step(Step.FAIL, failure=build_failure(error))
+
+    def refuse(self, error: AsyncTasksError) -> None:
+        """Fail without a word in the book, in which it has no place of its own."""
+        self.entry = attrs.evolve(
+            self.entry, state=ItemState.FAILED, failure=build_failure(error)
+        )
+        self.leave(error)
 
     def leave(self, error: AsyncTasksError) -> None:
         """Give up for now, without a step: the task or its result is still there."""

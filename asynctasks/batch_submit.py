@@ -16,6 +16,7 @@ from .exceptions import (
     AsyncTasksError,
     AuthenticationFailed,
     ConfigError,
+    InvalidArgument,
     InvalidState,
     JournalError,
     ProxyError,
@@ -23,9 +24,8 @@ from .exceptions import (
     SubmitOutcomeUnknown,
     TlsError,
 )
-from .handle import TaskHandle
 from .sansio.dialect import Prepared, Reconcile
-from .sansio.ledger import ItemState, Step, advance
+from .sansio.ledger import Entry, ItemState, Step, advance
 from .sansio.retry import RetryPolicy, backoff
 
 
@@ -34,6 +34,7 @@ __all__ = ["FATAL", "submit"]
 FATAL = (
     AuthenticationFailed,
     ConfigError,
+    InvalidArgument,
     InvalidState,
     JournalError,
     ProxyError,
@@ -76,10 +77,14 @@ async def _try(record: Record) -> AsyncTasksError | None:
     try:
         prepared = await _prepare(record)
     except AsyncTasksError as exc:
+        if not record.claimed and not await _claimed(record, record.entry):
+            return None
         return await _refused(record, exc)
     async with record.ground.book.turn(prepared):
         try:
-            record.handle = handle = await _start(record, prepared)
+            if not await _intend(record, prepared):
+                return None
+            record.handle = handle = await record.ground.remote.start(prepared)
         except SubmitOutcomeUnknown as exc:
             record.sending = False  # to be found out any time
             await _find_out(record, exc)
@@ -103,17 +108,30 @@ async def _prepare(record: Record) -> Prepared:
     return await ground.remote.prepare(ground.terms.service, record.given, options)
 
 
-async def _start(record: Record, prepared: Prepared) -> TaskHandle:
+async def _intend(record: Record, prepared: Prepared) -> bool:
+    """Put the intent down; False if the item has no place in the book."""
     # From here on it must not be cut off: an intent is followed by the submit.
     record.sending = True
     book = record.ground.book
     intended = advance(
         record.entry, Step.INTEND, book.now(), config_id=prepared.config_id
     )
-    await book.intend(intended)
-    record.entry = intended
     record.submits += 1
-    return await record.ground.remote.start(prepared)
+    if not record.claimed:
+        return await _claimed(record, intended)
+    record.entry = await book.intend(intended)
+    return True
+
+
+async def _claimed(record: Record, entry: Entry) -> bool:
+    """Put down an entry that was only promised to be; tell whether it may be."""
+    try:
+        record.entry = await record.ground.book.claim_now(entry, record.ground.terms)
+    except InvalidArgument as exc:
+        record.refuse(exc)
+        return False
+    record.claimed = True
+    return True
 
 
 async def _refused(

@@ -140,16 +140,15 @@ class Journal:
         )
 
     def claim(
-        self, entry: Entry, *, named: bool = True, intend_at: float | None = None
+        self, entry: Entry, *, named: bool = True
     ) -> asyncio.Future[tuple[Entry, bool]]:
         """
         Take an item into this run: find what is known of it, or write a new one.
 
         Args:
-            entry: what is known without the journal.
+            entry: what is known without the journal; written if it is new.
             named: its key was given, so that two items of a run cannot have it; else
                 the second of two equal inputs gets a key of its own.
-            intend_at: of a new one, intend to submit it in the same breath.
 
         Returns:
             What is known, and whether it is new.
@@ -158,9 +157,7 @@ class Journal:
             InvalidArgument: when awaited: this run has taken the key already.
         """
         return self._writer.put(
-            partial(
-                items.claim, entry=entry, run=self.run, named=named, intend_at=intend_at
-            )
+            partial(items.claim, entry=entry, run=self.run, named=named)
         )
 
     def get(self, key: str) -> asyncio.Future[Entry | None]:

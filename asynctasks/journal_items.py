@@ -12,7 +12,7 @@ import attrs
 
 from .exceptions import InvalidArgument, JournalError
 from .journal_rows import COLUMNS, LIST, build_row, parse_row
-from .sansio.ledger import Entry, ItemState, Step, advance
+from .sansio.ledger import Entry, ItemState
 
 
 __all__ = [
@@ -98,7 +98,6 @@ def claim(
     run: int,
     *,
     named: bool,
-    intend_at: float | None,
 ) -> tuple[Entry, bool]:
     """
     Take an item into a run; see :meth:`Journal.claim`.
@@ -109,9 +108,7 @@ def claim(
     key = entry.key if named else _free_key(connection, entry.key, run)
     row = connection.execute(GET, (key,)).fetchone()
     if row is None:
-        new = attrs.evolve(entry, key=key)
-        if intend_at is not None:
-            new = advance(new, Step.INTEND, intend_at)
+        new = entry if key == entry.key else attrs.evolve(entry, key=key)
         put(connection, new, run)
         return new, True
     if row[-1] >= run:
