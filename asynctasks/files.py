@@ -203,7 +203,7 @@ async def save(
         remedy = f"cannot be written: {exc}"
         raise InvalidArgument("path", str(path), remedy) from exc.__cause__
     finally:
-        part.discard()
+        await _to_its_end(part.discard)
     return target
 
 

@@ -66,7 +66,8 @@ class ClientOptions(TypedDict, total=False):
     by default."""
 
     attempt_timeout: float
-    """Seconds for one HTTP attempt; 30 by default."""
+    """Seconds for one HTTP attempt; 30 by default. A large or streamed body may take
+    as long for each of its pieces."""
 
     patience: float
     """Seconds that ``result()`` waits when it is not told; 24 hours by default."""

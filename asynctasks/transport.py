@@ -15,12 +15,13 @@ from contextlib import (
     AsyncExitStack,
     aclosing,
     asynccontextmanager,
+    suppress,
 )
 import inspect
-import io
+import math
 import ssl
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeGuard
 
 import aiohttp
 from aiohttp.http_exceptions import ContentEncodingError
@@ -67,7 +68,7 @@ SAY_GOODBYE = aiohttp.ClientWSTimeout(ws_close=2.0)
 """How long the other side of a WebSocket has to answer a close."""
 
 LARGE = 1024 * 1024
-"""Bytes that are handed over whole at most."""
+"""Bytes of a body that are handed over whole at most."""
 
 
 @attrs.frozen
@@ -97,7 +98,8 @@ class Transport(ABC):
 
         Args:
             request: with an absolute URL.
-            timeout: seconds for the whole attempt.
+            timeout: seconds for the whole attempt; a large or streamed body may take
+                as long for each of its pieces.
             max_bytes: of the body after decompression.
 
         Raises:
@@ -206,7 +208,7 @@ class AiohttpTransport(Transport):
         try:
             # One timer of asyncio's costs less than those that aiohttp would set.
             async with (
-                asyncio.timeout(timeout),
+                sending.within(timeout),
                 self._request(sending, self._without_total(connect)) as answer,
             ):
                 body = await self._read(answer, max_bytes, request)
@@ -261,7 +263,7 @@ class AiohttpTransport(Transport):
         sending = _Sending(request)
         try:
             async with (
-                asyncio.timeout(timeout),
+                sending.within(timeout),
                 aclosing(sending),
                 AsyncExitStack() as stack,
             ):
@@ -442,22 +444,29 @@ class _Sending:
         self.request = request
         self.failure: Exception | None = None
         self._pieces: AsyncGenerator[bytes] | None = None
+        self._timeout = math.inf
+        self._clock: asyncio.Timeout | None = None
+
+    def within(self, timeout: float) -> asyncio.Timeout:
+        """Bound the attempt; each piece of the body that went out prolongs it."""
+        self._timeout = timeout
+        self._clock = asyncio.timeout(timeout)
+        return self._clock
 
     def headers(self) -> dict[str, str]:
         """Return the headers; with the length of a streamed body where known."""
         headers = dict(self.request.headers)
         body = self.request.body
-        length = None if isinstance(body, bytes) else body_length(body)
+        length = None if is_small(body) else body_length(body)
         if length is not None:
             headers["Content-Length"] = str(length)
         return headers
 
-    def data(self) -> bytes | io.BytesIO | AsyncIterator[bytes] | None:
+    def data(self) -> bytes | AsyncIterator[bytes] | None:
         """Return the body as aiohttp takes it."""
         body = self.request.body
-        if isinstance(body, bytes):
-            # What is large is written in pieces, so that the loop can go on.
-            return io.BytesIO(body) if len(body) > LARGE else body or None
+        if is_small(body):
+            return body or None
         self._pieces = self._chunks()
         return self._pieces
 
@@ -478,10 +487,22 @@ class _Sending:
             async with aclosing(body_chunks(self.request.body)) as chunks:
                 async for chunk in chunks:
                     yield chunk
+                    self._prolong()
         except Exception as exc:
             # To aiohttp it is a broken connection; the caller must see his own error.
             self.failure = exc
             raise
+
+    def _prolong(self) -> None:
+        if self._clock is not None:
+            now = asyncio.get_running_loop().time()
+            with suppress(RuntimeError):  # it ran out, or was answered, already
+                self._clock.reschedule(now + self._timeout)
+
+
+def is_small(body: Body) -> TypeGuard[bytes]:
+    """Tell whether a body is handed over whole; others let the loop go on."""
+    return isinstance(body, bytes) and len(body) <= LARGE
 
 
 class WebSocketStream:
@@ -532,7 +553,8 @@ async def body_chunks(body: Body) -> AsyncGenerator[bytes]:
     """Produce the bytes of a body, piece by piece."""
     for piece in body.pieces if isinstance(body, JoinedBody) else (body,):
         if isinstance(piece, bytes):
-            yield piece
+            for start in range(0, len(piece), LARGE):
+                yield piece[start : start + LARGE]
             continue
         async with AsyncExitStack() as stack:
             chunks = piece.open()

@@ -338,6 +338,33 @@ async def test_large_bodies(transport: AiohttpTransport) -> None:
     )
 
 
+async def test_long_uploads(transport: AiohttpTransport) -> None:
+    """A body may take longer than an attempt, as long as its pieces do not."""
+
+    async def steady() -> AsyncIterator[bytes]:
+        for _ in range(8):
+            await asyncio.sleep(SHORT)
+            yield b"piece"
+
+    async with RawServer(answer()) as server:
+        request = post(server.url, StreamBody(steady()))
+        response = await send(transport, request, 5 * SHORT)
+
+    assert 200 == response.status
+
+
+async def test_uploads_that_stall(transport: AiohttpTransport) -> None:
+    """A piece that does not come in time ends the attempt."""
+
+    async def stalls() -> AsyncIterator[bytes]:
+        yield b"piece"
+        await asyncio.sleep(3600)
+
+    async with RawServer(answer()) as server:
+        with pytest.raises(AttemptTimeout):
+            await send(transport, post(server.url, StreamBody(stalls())), SHORT)
+
+
 async def test_early_answers(transport: AiohttpTransport) -> None:
     """An answer that comes before the body was sent counts; the body is closed."""
     ended = asyncio.Event()

@@ -210,7 +210,7 @@ class LocalServer:
             if is_handshake(request):
                 return await self._converse(request)
             response = await self._handle(request)
-        except ConnectionLost:
+        except (ConnectionLost, ConnectionError):  # by a fault; by the client
             return drop(request)
         except web.HTTPRequestEntityTooLarge:
             message = f"a body has {self._max_body:,} bytes at most"
