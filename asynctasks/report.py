@@ -254,16 +254,17 @@ class BatchReport:
 
     @property
     def seconds(self) -> float:
-        """From the first submit to the last end."""
+        """From the first submit to the last end, breaks included."""
         if self.begin is None or self.end is None:
             return 0.0
         return max(0.0, self.end - self.begin)
 
     @property
     def throughput(self) -> float:
-        """Items that ended per second."""
+        """Items that ended per second, long breaks between runs not counted."""
         ended = self.items - self.outcomes["open"]
-        return ended / self.seconds if self.seconds else 0.0
+        idle = sum(end - begin for begin, end in self.lanes.scale.gaps)
+        return ended / (self.seconds - idle) if self.seconds > idle else 0.0
 
     def __str__(self) -> str:
         counts = [f"{self.outcomes[name]:,} {name}" for name in OUTCOMES]

@@ -17,7 +17,7 @@ import attrs
 from ..exceptions import InvalidArgument
 from ..sansio.dialect import decode_content
 from ..sansio.http import Headers, Response
-from ..sansio.ledger import Entry, Failure, ItemState
+from ..sansio.ledger import Entry, Failure, ItemState, Timings
 
 
 if TYPE_CHECKING:
@@ -74,18 +74,24 @@ def build_failure(failure: Failure) -> dict[str, Any]:
 
 def build_details(entry: Entry) -> dict[str, Any]:
     """Make the line of an item with everything that the journal knows."""
-    times = attrs.asdict(entry.timings)
     return {
         **build_line(entry),
         "service": entry.service,
         "attempts": entry.attempts,
         "retries": list(entry.retries),
         "token": entry.token,
-        "timings": {
-            name: datetime.fromtimestamp(seconds, UTC).isoformat()
-            for name, seconds in times.items()
-            if seconds is not None
-        },
+        "timings": build_times(entry.timings),
+    }
+
+
+def build_times(timings: Timings) -> dict[str, Any]:
+    """Say when things happened, and for how many seconds they went on."""
+    times = attrs.asdict(timings, filter=lambda _, value: value is not None)
+    return {
+        name: value
+        if name in {"queue_time", "run_time"}
+        else datetime.fromtimestamp(value, UTC).isoformat()
+        for name, value in times.items()
     }
 
 

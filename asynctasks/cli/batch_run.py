@@ -28,6 +28,7 @@ from ..client import TaskClient
 from ..exceptions import AsyncTasksError, ConfigError, InvalidArgument, JournalFull
 from ..journal import Journal
 from ..report import BatchReport
+from ..sansio.dialect import Reconcile
 from ..sansio.ledger import ItemState
 from ..sansio.retry import RetryPolicy
 
@@ -38,6 +39,14 @@ REFRESH = 0.125
 """Seconds between two looks of the display."""
 
 SIGNALS = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
+
+ENDS = {
+    ItemState.SUCCEEDED: "done",
+    ItemState.FAILED: "failed",
+    ItemState.UNKNOWN: "unknown",
+    ItemState.SUBMITTED: "given up, but may go on",
+    ItemState.WAITING: "not submitted",
+}
 
 
 @attrs.frozen(kw_only=True)
@@ -107,7 +116,13 @@ class BatchRun:
         total = await look(order)
         async with connect(self.options, retry=RetryPolicy()) as client:
             self.title += f" at {client.dialect.title}, {client.origin}"
-            progress = self.progress = Progress(self.title, total, client.stats)
+            progress = self.progress = Progress(
+                self.title,
+                total,
+                client.stats,
+                limit=order.limit,
+                serial=client.capabilities.reconcile is Reconcile.ORPHANS,
+            )
             with open_results(self.terminal, order) as results:
                 async with submitter_of(order, client) as submitter:
                     await results.replay(order.journal)
@@ -141,8 +156,8 @@ class BatchRun:
     def end(self, stopped: Exit | None) -> Exit:
         """Say how it ended, and return the code for it."""
         counts = self.progress.counts if self.progress is not None else Counter()
-        ended = ", ".join(f"{n:,} {state.value}" for state, n in counts.items())
-        self.terminal.say(f"{counts.total():,} items: {ended or 'nothing ended'}")
+        said = [f"{counts[state]:,} {w}" for state, w in ENDS.items() if counts[state]]
+        self.terminal.say(f"{counts.total():,} items ended: {', '.join(said) or '-'}")
         if stopped is not None:
             self.hint()
             return stopped

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 from .terminal import Terminal, escape
 from ..sansio.ledger import ItemState
 from ..sansio.timeline import say_seconds
+from ..stats import Bottleneck
 
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Progress:
     Args:
         title: what is run, and where.
         total: how many items there will be; None if nobody knows.
+        limit: how many tasks may be open at the same time.
+        serial: whether submits are made one after the other.
         stats: says what the client does.
         clock: seconds, from whenever.
     """
@@ -52,10 +55,15 @@ class Progress:
         title: str,
         total: int | None,
         stats: Callable[[], ClientStats],
+        *,
+        limit: int,
+        serial: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.title = title
         self.total = total
+        self.limit = limit
+        self.serial = serial
         self.stats = stats
         self.counts: Counter[ItemState] = Counter()
         self.errors: Counter[str] = Counter()
@@ -121,11 +129,22 @@ class Progress:
     def limits(self) -> str:
         """Say what limits throughput."""
         stats = self.stats()
+        limit = stats.limited_by.value
+        if stats.limited_by is Bottleneck.NOTHING:
+            limit = self.own_limit(stats.open)
         return (
-            f"limited by: {stats.limited_by.value}"
+            f"limited by: {limit}"
             f" · looks late by {stats.lateness * 1000:.0f} ms"
             f" · {stats.polls_per_finished:.1f} looks per task"
         )
+
+    def own_limit(self, open_: int) -> str:
+        """Say what limits where the client does not."""
+        if open_ >= self.limit:
+            return f"--limit {self.limit}"
+        if self.total is not None and self.ended + open_ >= self.total:
+            return "nothing, it is nearly over"
+        return "submits, one at a time" if self.serial else "submits"
 
     def trouble(self) -> str:
         """Name the most frequent errors."""

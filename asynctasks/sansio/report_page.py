@@ -66,6 +66,7 @@ padding:10px 14px;min-width:104px}
 .atr .wait.open{fill:var(--wait)}
 .atr g:hover rect{fill-opacity:.7;stroke:var(--ink);stroke-width:1}
 .atr .grid{stroke:var(--line);fill:none;vector-effect:non-scaling-stroke}
+.atr .gap{fill:var(--card);stroke:none}
 .atr .tick{fill:var(--soft);font-size:11px}
 .atr .legend{display:flex;flex-wrap:wrap;gap:4px 16px;color:var(--soft);font-size:12px;
 margin:6px 0 0}

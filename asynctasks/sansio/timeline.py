@@ -7,10 +7,11 @@ Nothing in here comes from a service unescaped.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 import heapq
 from html import escape
-from itertools import accumulate
+from itertools import accumulate, pairwise
 import math
 
 import attrs
@@ -35,6 +36,15 @@ MAX_LANES = 240
 
 HEIGHT = 600
 """Units that all lanes share; one of them has from 3 to 16."""
+
+IDLE = 0.1
+"""The share of the busy time from which on an idle time is drawn as a break."""
+
+GAPS = 8
+"""Breaks that are drawn at most."""
+
+BREAK = 28
+"""Units that a break takes."""
 
 AXIS = 24
 AREA = 120
@@ -81,29 +91,64 @@ class Span:
 
 @attrs.frozen
 class TimeScale:
-    """Seconds as units of the picture."""
+    """
+    Seconds as units of the picture.
+
+    Args:
+        begin: what is at the left.
+        end: what is at the right.
+        gaps: times in which nothing happened, which take little room.
+    """
 
     begin: float
     end: float
-
-    def x(self, time: float) -> float:
-        """Return the place of a time."""
-        return (time - self.begin) / self.length * WIDTH
+    gaps: Sequence[tuple[float, float]] = ()
+    _times: Sequence[float] = attrs.field(init=False, repr=False)
+    _places: Sequence[float] = attrs.field(init=False, repr=False)
 
     @property
     def length(self) -> float:
-        """The seconds from one end to the other; never 0."""
-        return max(self.end - self.begin, 1e-3)
+        """The seconds from one end to the other, without the gaps; never 0."""
+        idle = sum(end - begin for begin, end in self.gaps)
+        return max(self.end - self.begin - idle, 1e-3)
 
-    def ticks(self) -> list[float]:
-        """Return about ten round times, in seconds from the begin."""
+    @_times.default
+    def _knots(self) -> Sequence[float]:
+        inner = [time for gap in self.gaps for time in gap]
+        return [self.begin, *inner, max(self.end, self.begin + 1e-3)]
+
+    @_places.default
+    def _widths(self) -> Sequence[float]:
+        unit = (WIDTH - BREAK * len(self.gaps)) / self.length
+        widths = [
+            BREAK if number % 2 else (after - before) * unit
+            for number, (before, after) in enumerate(pairwise(self._times))
+        ]
+        return [0.0, *accumulate(widths)]
+
+    def x(self, time: float) -> float:
+        """Return the place of a time."""
+        left = bisect_right(self._times, time, 1, len(self._times) - 1) - 1
+        since, until = self._times[left : left + 2]
+        place, after = self._places[left : left + 2]
+        share = (time - since) / max(until - since, 1e-9)
+        return place + share * (after - place)
+
+    def ticks(self) -> Iterator[tuple[float, float]]:
+        """Yield about ten times, and how long they are after a begin or a gap."""
+        step = self.step()
+        for since, until in zip(self._times[::2], self._times[1::2], strict=True):
+            for number in range(int((until - since) / step) + 1):
+                yield since + number * step, number * step
+
+    def step(self) -> float:
+        """Return the seconds from tick to tick, a round number."""
         least = self.length / 10
-        days = math.ceil(least / DAY) * DAY
-        step: float = next((tick for tick in TICKS if tick >= least), days)
         if least < 1:
             power = 10.0 ** math.floor(math.log10(least))
-            step = next(power * n for n in (1, 2, 5, 10) if power * n >= least)
-        return [step * number for number in range(int(self.length / step) + 1)]
+            return next(power * n for n in (1, 2, 5, 10) if power * n >= least)
+        days = math.ceil(least / DAY) * DAY
+        return next((tick for tick in TICKS if tick >= least), days)
 
 
 @attrs.frozen
@@ -137,7 +182,25 @@ def lay_out(spans: Iterable[Span]) -> Lanes:
             busy, (max(span.end, math.nextafter(span.begin, math.inf)), lane)
         )
     begin = ordered[0].begin if ordered else 0.0
-    return Lanes(TimeScale(begin, max((s.end for s in ordered), default=0.0)), rows)
+    end = max((span.end for span in ordered), default=0.0)
+    return Lanes(TimeScale(begin, end, find_gaps(ordered)), rows)
+
+
+def find_gaps(ordered: Iterable[Span]) -> list[tuple[float, float]]:
+    """Find the long times between spans in which nothing was under way."""
+    gaps: list[tuple[float, float]] = []
+    busy, since, until = 0.0, math.nan, -math.inf
+    for span in ordered:
+        if span.begin > until:
+            if until > -math.inf:
+                gaps.append((until, span.begin))
+                busy += until - since
+            since = span.begin
+        until = max(until, span.end)
+    busy += max(0.0, until - since)
+    gaps = [(begin, end) for begin, end in gaps if end - begin > busy * IDLE]
+    longest = sorted(gaps, key=lambda gap: gap[0] - gap[1])[:GAPS]
+    return sorted(longest)
 
 
 # --- bars --------------------------------------------------------------------
@@ -284,18 +347,35 @@ def frame(kind: str, height: float, inner: str) -> str:
 
 
 def grid(scale: TimeScale, height: float) -> str:
-    """Draw the lines of the round times, and what they are."""
-    drawn = []
-    for tick in scale.ticks():
-        x = number(scale.x(scale.begin + tick))
-        drawn.append(f'<path class="grid" d="M{x} 0V{number(height + 4)}"/>')
-        anchor = "start" if tick == 0 else "end" if float(x) > WIDTH - 24 else "middle"
-        text = say_seconds(tick)
+    """Draw the lines of the round times, what they are, and the breaks."""
+    drawn = [interruption(scale, gap, height) for gap in scale.gaps]
+    free = 0.0
+    for time, since in scale.ticks():
+        x, text = scale.x(time), say_seconds(since)
+        drawn.append(f'<path class="grid" d="M{number(x)} 0V{number(height + 4)}"/>')
+        if x < free:
+            continue
+        free = x + 7 * len(text) + 8
+        anchor = "start" if since == 0 else "end" if x > WIDTH - 24 else "middle"
         drawn.append(
-            f'<text class="tick" x="{x}" y="{number(height + 17)}" '
+            f'<text class="tick" x="{number(x)}" y="{number(height + 17)}" '
             f'text-anchor="{anchor}">{text}</text>'
         )
     return "".join(drawn)
+
+
+def interruption(scale: TimeScale, gap: tuple[float, float], height: float) -> str:
+    """Draw a break."""
+    left, right = scale.x(gap[0]), scale.x(gap[1])
+    middle, half = (left + right) / 2, height / 2
+    idle = f"{say_seconds(gap[1] - gap[0])} later"
+    return (
+        f"<g><title>{idle}</title>"
+        f'<rect class="gap" x="{number(left + 4)}" y="0" '
+        f'width="{number(right - left - 8)}" height="{number(height)}"/>'
+        f'<text class="tick" text-anchor="middle" transform="translate('
+        f'{number(middle + 4)} {number(half)}) rotate(-90)">{idle}</text></g>'
+    )
 
 
 def number(value: float) -> str:

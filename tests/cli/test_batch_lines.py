@@ -76,10 +76,15 @@ def test_line_of_a_doubt_has_its_candidates() -> None:
 def test_details_have_the_rest() -> None:
     """An export has token, attempts and times as well."""
     details = build_details(
-        entry(ItemState.SUBMITTED, token="t", timings=Timings(submitted=0.0))
+        entry(
+            ItemState.SUBMITTED,
+            token="t",
+            timings=Timings(submitted=0.0, run_time=1.5),
+        )
     )
+    times = {"submitted": "1970-01-01T00:00:00+00:00", "run_time": 1.5}
 
-    assert {"submitted": "1970-01-01T00:00:00+00:00"} == details["timings"]
+    assert times == details["timings"]
     assert ("t", 0, "") == (details["token"], details["attempts"], details["service"])
 
 

@@ -62,7 +62,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def progress(clock: Clock) -> Progress:
-    return Progress("solve < in.jsonl", 20, lambda: STATS, clock)
+    return Progress("solve < in.jsonl", 20, lambda: STATS, limit=9, clock=clock)
 
 
 def test_rate_is_that_of_this_run(progress: Progress, clock: Clock) -> None:
@@ -173,3 +173,24 @@ def test_screen_without_blocks(
     bar = Screen(Terminal(), progress).blocks(0.5, 8)
 
     assert "====...." == bar.plain
+
+
+@pytest.mark.parametrize(
+    ("limit", "total", "serial", "said"),
+    [
+        (3, 20, False, "--limit 3"),
+        (4, 20, False, "submits"),
+        (4, None, True, "submits, one at a time"),
+        (4, 3, True, "nothing, it is nearly over"),
+    ],
+)
+def test_what_limits_where_the_client_does_not(
+    clock: Clock, limit: int, total: int | None, serial: bool, said: str
+) -> None:
+    """The batch itself has a limit, and an order of its submits."""
+    stats = attrs.evolve(STATS, limited_by=Bottleneck.NOTHING, open=3)
+    progress = Progress(
+        "", total, lambda: stats, limit=limit, serial=serial, clock=clock
+    )
+
+    assert progress.limits().startswith(f"limited by: {said} ·")

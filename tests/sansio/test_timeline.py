@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 import pytest
 
 from asynctasks.sansio.timeline import (
+    BREAK,
     DETAILED,
     FAILURES,
+    GAPS,
     MAX_LANES,
     Span,
     TimeScale,
@@ -130,7 +132,43 @@ def test_counts_keep_the_time(times: list[tuple[float, float]]) -> None:
 )
 def test_ticks_are_round_and_few(length: float, ticks: int) -> None:
     """There are about ten ticks whatever the length."""
-    assert ticks == len(TimeScale(5, 5 + length).ticks())
+    assert ticks == len(list(TimeScale(5, 5 + length).ticks()))
+
+
+def test_a_long_break_takes_little_room() -> None:
+    """A batch that was resumed the next day can still be seen."""
+    lanes = lay_out([span(0, 10), span(86400, 86410), span(86411, 86420)])
+    scale = lanes.scale
+
+    assert [(10, 86400)] == scale.gaps
+    assert (30, 0, 1000) == (scale.length, scale.x(0), scale.x(86420))
+    assert pytest.approx(BREAK) == scale.x(86400) - scale.x(10)
+    assert ">23 h 59 min later<" in draw_lanes(lanes)
+
+
+def test_time_starts_again_after_a_break() -> None:
+    """Ticks tell the time since the last break."""
+    scale = lay_out([span(0, 10), span(1000, 1005)]).scale
+
+    assert [0, 2, 4, 6, 8, 10, 0, 2, 4] == [since for _, since in scale.ticks()]
+
+
+def test_only_the_longest_breaks_are_drawn() -> None:
+    """A batch that was interrupted all the time has a picture, too."""
+    spans = [span(n * n * 100, n * n * 100 + 1) for n in range(20)]
+
+    assert GAPS == len(lay_out(spans).scale.gaps)
+
+
+@given(st.lists(TIMES, min_size=1, max_size=20))
+def test_scale_keeps_the_order(times: list[tuple[float, float]]) -> None:
+    """Whatever the gaps, earlier is further left, and all is in the picture."""
+    lanes = lay_out(span(begin * 50, begin * 50 + length) for begin, length in times)
+    points = sorted(t for row in lanes.rows for s in row for t in (s.begin, s.end))
+    places = [lanes.scale.x(time) for time in points]
+
+    assert places == pytest.approx(sorted(places))
+    assert -1e-6 < min(places) <= max(places) < 1000 + 1e-6
 
 
 @pytest.mark.parametrize(
