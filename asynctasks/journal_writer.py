@@ -143,14 +143,16 @@ class Writer:
         works: list[_Work] = []
         try:
             work = self._works.get(timeout=BEAT)
-            while work is not None and len(works) < AT_ONCE:
+            while work is not None:
                 works.append(work)
+                if len(works) == AT_ONCE:
+                    return works
                 work = self._works.get_nowait()
         except queue.Empty:
             return works
         if not works:
             return None
-        self._works.put(work)
+        self._works.put(None)  # to be found again, after these
         return works
 
     def _commit(self, file: JournalFile, works: list[_Work], *, beats: bool) -> None:
