@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from .handle import as_completed as as_completed
     from .journal import Journal as Journal
     from .oml import OmlClient as OmlClient
+    from .report import BatchReport as BatchReport
     from .resources import Row as Row
     from .resources import Rows as Rows
     from .sansio.auth import Auth as Auth
@@ -170,6 +171,7 @@ _MODULES = {
     ".handle": ("RecurringTask", "TaskHandle", "as_completed"),
     ".journal": ("Journal",),
     ".oml": ("OmlClient",),
+    ".report": ("BatchReport",),
     ".resources": ("Row", "Rows"),
     ".sansio.auth": (
         "Auth",
@@ -230,6 +232,7 @@ __all__ = [
     "AuthenticationFailed",
     "Batch",
     "BatchItem",
+    "BatchReport",
     "BatchSubmitter",
     "Batched",
     "Capabilities",

@@ -24,13 +24,18 @@ PRINTED = {
     "oml_async_execution.py": "versicolor_8 {'SEPAL_LENGTH': {'0': 5.7}",
     "one_task.py": "result: {'hello': 'world'}",
     "own_service.py": "lift-off",
+    "parameter_sweep.py": "12 done in",
     "status_callbacks.py": "SUCCEEDED",
+    "sweep_from_command_line.py": "        12  done\n",
     "vantiq_batch.py": "batch: [200, 404]",
     "vantiq_crud.py": "deleted: 24",
     "vantiq_documents.py": "the same: True",
     "vantiq_events.py": "stream: message {'number': 2}",
 }
 """A part of what each example prints in its last lines."""
+
+ARGUMENTS = {"parameter_sweep.py": ["12"], "sweep_from_command_line.py": ["12"]}
+"""What is given to those that take something; by default they do more."""
 
 LONGEST = 40
 """Lines an example has at most, blank ones not counted."""
@@ -47,7 +52,7 @@ def test_every_example_is_run() -> None:
 def test_example_prints_its_result(name: str) -> None:
     """An example exits with 0, without warnings, and prints what it promises."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", EXAMPLES / name],
+        [sys.executable, "-W", "error", EXAMPLES / name, *ARGUMENTS.get(name, [])],
         capture_output=True,
         text=True,
         timeout=50,
