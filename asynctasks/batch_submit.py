@@ -34,7 +34,6 @@ __all__ = ["FATAL", "submit"]
 FATAL = (
     AuthenticationFailed,
     ConfigError,
-    InvalidArgument,
     InvalidState,
     JournalError,
     ProxyError,
