@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .faults import Fault as Fault
     from .payload import Result as Result
     from .simulator import Simulator as Simulator
+    from .vantiq_world import VantiqWorld as VantiqWorld
 
 __all__ = [
     "AimmsApp",
@@ -25,6 +26,7 @@ __all__ = [
     "Result",
     "Simulator",
     "TaskContext",
+    "VantiqWorld",
 ]
 
 EXPORTS = {
@@ -34,6 +36,7 @@ EXPORTS = {
     "Result": ".payload",
     "Simulator": ".simulator",
     "TaskContext": ".context",
+    "VantiqWorld": ".vantiq_world",
 }
 
 

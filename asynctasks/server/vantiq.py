@@ -23,6 +23,7 @@ from .vantiq_pieces import encode
 from .vantiq_refusals import Refused, forbidden, malformed, not_allowed
 from .vantiq_rest import answer
 from .vantiq_socket import VantiqSocket
+from .vantiq_tasks import TaskRows
 from .vantiq_users import bearer_of, parse_basic
 from .vantiq_world import VantiqWorld
 from ..exceptions import ResponseDecodeError
@@ -46,10 +47,12 @@ class VantiqService:
 
     Args:
         world: users, data, functions and subscriptions.
+        tasks: works on rows that are tasks; None leaves them alone.
     """
 
-    def __init__(self, world: VantiqWorld) -> None:
+    def __init__(self, world: VantiqWorld, tasks: TaskRows | None = None) -> None:
         self.world = world
+        self._tasks = tasks
 
     def handle(self, request: Request, now: float) -> Response | None:
         """Answer a request; None if its path is not one of Vantiq."""
@@ -60,7 +63,9 @@ class VantiqService:
             return refusal(refused)
 
     def notices(self, change: Changed) -> Sequence[Request]:
-        """Return nothing: Vantiq tells of changes over its sockets."""
+        """Write changes down; Vantiq tells of them over its sockets."""
+        if self._tasks is not None:
+            self._tasks.changed(change)
         return ()
 
     # --- what the shell does -------------------------------------------------
@@ -83,10 +88,15 @@ class VantiqService:
     def advance(self, now: float) -> None:
         """Send again what was not acknowledged, and what was delayed."""
         self.world.broker.advance(now)
+        if self._tasks is not None:
+            self._tasks.advance(now)
 
     def next_wakeup(self) -> float | None:
         """Return when :meth:`advance` has to be called at the latest."""
-        return self.world.broker.next_wakeup()
+        due = [self.world.broker.next_wakeup()]
+        if self._tasks is not None:
+            due.append(self._tasks.next_wakeup())
+        return min((at for at in due if at is not None), default=None)
 
     def take_jobs(self) -> Sequence[Job]:
         """Return what rules have left to be done."""

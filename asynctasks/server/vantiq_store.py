@@ -14,6 +14,9 @@ from .vantiq_tables import Row, Stamp, Table
 
 __all__ = ["Store"]
 
+FIRST_TYPE = 0xF0000
+"""The number of the first type that is no system's."""
+
 SHARED = {"system.namespaces", "system.users"}
 """Resources of the whole server, not of one namespace."""
 
@@ -30,6 +33,9 @@ class Store:
     def __init__(self, home: str, users: Callable[[], Iterable[Row]]) -> None:
         self.home = home
         self.kept = Keep()
+        self.types: list[Row] = []
+        """Types that are there from the start, besides the system's."""
+
         self._users = users
         self._tables: dict[tuple[str, str], Table] = {}
         self._contents: dict[tuple[str, str, str], bytes] = {}
@@ -164,7 +170,9 @@ class Store:
     def _seeds(self, resource: str) -> Iterable[Row]:
         """Return the rows that are there from the start."""
         if resource == "system.types":
-            return system_types()
+            types = enumerate(self.types, FIRST_TYPE)
+            own = [self._seed(resource, row, f"{n:x}") for n, row in types]
+            return [*system_types(), *own]
         if resource == "system.namespaces":
             return [self._seed(resource, {"name": self.home}, "1")]
         if resource == "system.users":
@@ -174,5 +182,7 @@ class Store:
 
     def _seed(self, resource: str, row: Row, number: str) -> Row:
         table = Table(Schema.of_system(resource), lambda *_: None)
-        stamp = Stamp("system", "system", 0.0)
+        # What is no system's own can be deleted.
+        owner = self.home if resource == "system.types" else "system"
+        stamp = Stamp("system", owner, 0.0)
         return table.insert(row, number.zfill(24), stamp)

@@ -280,10 +280,8 @@ class Worker:
     def _notify(self, change: Changed) -> None:
         if change.state.ended:
             let_go(self._ends.get(change.task.number))
-        if self._send is None:
-            return
         notices = [notice for half in self._halves for notice in half.notices(change)]
-        if not notices:
+        if self._send is None or not notices:
             return
         key = change.task.id
         sending = self._deliver(notices, self._send, self._sending.get(key))

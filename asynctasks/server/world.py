@@ -17,6 +17,7 @@ from .scripts import register as register_scripts
 from .services import register
 from .simulator import Simulator
 from .vantiq import VantiqService
+from .vantiq_tasks import TaskRows
 from .vantiq_world import VantiqWorld
 
 
@@ -61,7 +62,7 @@ def build_halves(
     """
     return (
         # Before AIMMS, to which all else below /api/v1 belongs.
-        VantiqService(vantiq_world(simulator, api_key=api_key)),
+        VantiqService(vantiq_world(simulator, api_key=api_key), task_rows(simulator)),
         AimmsService(simulator, api_key=api_key, guard_local=guard_local, apps=apps),
         OmlService(simulator, Tokens(new_token, password=api_key)),
         DespService(simulator, new_id=lambda: str(uuid.uuid4()), api_key=api_key),
@@ -85,6 +86,15 @@ def vantiq_world(simulator: Simulator, *, api_key: str | None = None) -> VantiqW
     elif api_key is not None:
         world.users.renew(DEVELOPER, api_key)
     return world
+
+
+def task_rows(simulator: Simulator) -> TaskRows:
+    """Return what works on the rows of a world; it is made once."""
+    rows = simulator.parts.get("vantiq tasks")
+    if not isinstance(rows, TaskRows):
+        rows = TaskRows(vantiq_world(simulator), simulator)
+        simulator.parts["vantiq tasks"] = rows
+    return rows
 
 
 def new_token() -> str:
