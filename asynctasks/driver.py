@@ -304,10 +304,19 @@ class Driver:
 
     async def _ready(self, request: Request) -> int:
         """See that there is a credential; return its generation."""
-        now = asyncio.get_running_loop().time()
-        if not request.anonymous and self.auth.due(now):
-            await self._renew(self.auth.generation)
+        if not request.anonymous:
+            await self.see_to_credential()
         return self.auth.generation
+
+    async def see_to_credential(self) -> None:
+        """
+        Renew the credential if it is due; requests do it by themselves.
+
+        Raises:
+            AsyncTasksError: no credential could be obtained.
+        """
+        if self.auth.due(asyncio.get_running_loop().time()):
+            await self._renew(self.auth.generation)
 
     async def _rejected(self, response: Response, request: Request, seen: int) -> bool:
         """Renew the credential after a 401; tell whether to try once more."""

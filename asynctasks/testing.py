@@ -36,14 +36,21 @@ from urllib.parse import urlsplit, urlunsplit
 
 import attrs
 
-from .exceptions import AttemptTimeout, InvalidState, ResponseTooLarge
+from .exceptions import (
+    AttemptTimeout,
+    ConnectionLost,
+    InvalidState,
+    RemoteProtocolError,
+    ResponseTooLarge,
+)
 from .sansio.http import ERROR_BODY, Request, Response
 from .server.app import LocalServer
+from .server.connection import Connection
 from .server.half import Half
 from .server.simulator import Simulator
 from .server.worker import Worker, read_body
 from .server.world import build_halves, build_simulator
-from .transport import Download, Transport
+from .transport import Download, Transport, WebSocketStream
 
 
 __all__ = [
@@ -73,6 +80,8 @@ class MemoryTransport(Transport):
         api_key: the key that the simulated services want.
         halves: makes the server's halves of further services, of your own.
     """
+
+    has_sockets = True
 
     def __init__(
         self,
@@ -117,6 +126,20 @@ class MemoryTransport(Transport):
             return
         yield Download(attrs.evolve(response, body=b""), _pieces(response.body))
 
+    async def connect(
+        self, request: Request, *, timeout: float, heartbeat: float, max_bytes: int
+    ) -> WebSocketStream:
+        """Open a WebSocket; see :meth:`Transport.connect`."""
+        if self._worker is None or self._closed:
+            return await super().connect(
+                request, timeout=timeout, heartbeat=heartbeat, max_bytes=max_bytes
+            )
+        opened = self._worker.connect(attrs.evolve(request, url=_target(request.url)))
+        if isinstance(opened, Response):
+            found = f"status {opened.status}"
+            raise RemoteProtocolError("a WebSocket", opened, found, request.redacted())
+        return MemoryStream(self._worker, opened, request.redacted())
+
     async def aclose(self) -> None:
         """End what runs; may be called twice."""
         self._closed = True
@@ -140,6 +163,41 @@ class MemoryTransport(Transport):
             raise AttemptTimeout(reason, request.redacted()) from None
         now = asyncio.get_running_loop().time()
         return attrs.evolve(response, at=now)
+
+
+class MemoryStream(WebSocketStream):
+    """
+    A WebSocket in memory.
+
+    Args:
+        worker: the server.
+        connection: its side.
+        asked: the handshake, for errors.
+    """
+
+    def __init__(self, worker: Worker, connection: Connection, asked: Request) -> None:
+        self._worker = worker
+        self._connection = connection
+        self._asked = asked
+        self._frames = connection.outgoing()
+        self._closed = False
+
+    async def send(self, text: str) -> None:
+        """Send a text; see :meth:`WebSocketStream.send`."""
+        if self._closed or self._connection.is_cut:
+            raise ConnectionLost("the WebSocket broke", self._asked)
+        self._worker.receive(self._connection, text)
+
+    async def receive(self) -> bytes:
+        """Wait for the next message; see :meth:`WebSocketStream.receive`."""
+        async for frame in self._frames:
+            return frame
+        raise ConnectionLost("the WebSocket was closed", self._asked)
+
+    async def aclose(self) -> None:
+        """Close it; see :meth:`WebSocketStream.aclose`."""
+        self._closed = True
+        self._worker.disconnect(self._connection)
 
 
 def _target(url: str) -> str:

@@ -21,7 +21,7 @@ import inspect
 import math
 import ssl
 from types import TracebackType
-from typing import Any, Self, TypeGuard
+from typing import Any, ClassVar, Self, TypeGuard
 
 import aiohttp
 from aiohttp.http_exceptions import ContentEncodingError
@@ -89,6 +89,9 @@ class Transport(ABC):
     Implementations follow no redirects, retry nothing and keep no cookies.
     """
 
+    has_sockets: ClassVar[bool] = False
+    """Whether it opens WebSockets, too."""
+
     @abstractmethod
     async def send(
         self, request: Request, *, timeout: float, max_bytes: int
@@ -128,6 +131,27 @@ class Transport(ABC):
             TransportError: as ``send``; also while the body is read.
         """
 
+    async def connect(
+        self, request: Request, *, timeout: float, heartbeat: float, max_bytes: int
+    ) -> WebSocketStream:
+        """
+        Open a WebSocket.
+
+        Args:
+            request: a GET of an absolute http or https URL.
+            timeout: seconds until it is open.
+            heartbeat: seconds of silence after which the other side is pinged; it
+                has half of that to answer.
+            max_bytes: of one message.
+
+        Raises:
+            TransportError: no connection could be made.
+            RemoteProtocolError: the server opens no WebSocket there, or sends the
+                client elsewhere.
+        """
+        del timeout, heartbeat, max_bytes
+        raise ConnectError("this transport opens no WebSockets", request.redacted())
+
     async def sleep(self, seconds: float) -> None:
         """Wait. A transport of another kind of time overrides it."""
         await asyncio.sleep(seconds)
@@ -166,6 +190,8 @@ class AiohttpTransport(Transport):
         options: keyword arguments of aiohttp for every request; those that concern
             the connection (``ssl``, ``proxy``, ...) are for WebSockets as well.
     """
+
+    has_sockets = True
 
     def __init__(
         self,
@@ -285,21 +311,7 @@ class AiohttpTransport(Transport):
     async def connect(
         self, request: Request, *, timeout: float, heartbeat: float, max_bytes: int
     ) -> WebSocketStream:
-        """
-        Open a WebSocket.
-
-        Args:
-            request: a GET of an absolute http or https URL.
-            timeout: seconds until it is open.
-            heartbeat: seconds of silence after which the other side is pinged; it
-                has half of that to answer.
-            max_bytes: of one message.
-
-        Raises:
-            TransportError: no connection could be made.
-            RemoteProtocolError: the server opens no WebSocket there, or sends the
-                client elsewhere.
-        """
+        """Open a WebSocket; see :meth:`Transport.connect`."""
         options = {k: v for k, v in self._options.items() if k in SOCKET_OPTIONS}
         try:
             async with asyncio.timeout(timeout):

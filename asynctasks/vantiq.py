@@ -54,6 +54,7 @@ from .sansio.vantiq_requests import (
     topic_id,
     without_id,
 )
+from .transport import Transport
 from .vantiq_events import EventFeed, EventStream, VantiqEvent
 from .vantiq_inbox import Callback, InboxOptions
 from .vantiq_scripts import async_from_sync, execute_procedure
@@ -99,6 +100,7 @@ class Vantiq:
         server: the URL of the server, e.g. ``"https://dev.vantiq.com"``.
         api_version: of the REST API; ``"1"`` by default.
         options: what else can be set.
+        transport: what moves the bytes, e.g. one in memory; stays the caller's.
         connect_args: keyword arguments of aiohttp for every request and for the
             WebSocket: ``ssl``, ``proxy``, ``headers``, ``timeout``, ...
     """
@@ -109,6 +111,7 @@ class Vantiq:
         api_version: str | None = None,
         *,
         options: VantiqOptions | None = None,
+        transport: Transport | None = None,
         **connect_args: Any,
     ) -> None:
         self._server = server.removesuffix("/") if isinstance(server, str) else server
@@ -116,7 +119,12 @@ class Vantiq:
         self._options = options or VantiqOptions()
         self._logger = logging.getLogger(type(self).__name__)
         self._session = Session(
-            self._server, self._api_version, self._options, connect_args, self._logger
+            self._server,
+            self._api_version,
+            self._options,
+            connect_args,
+            self._logger,
+            transport,
         )
         self._username: str | None = None
         self._feed = EventFeed(self._session, self.refresh, self._logger)

@@ -200,7 +200,9 @@ class EventFeed:
     async def _token(self) -> str:
         """Return the token for a new connection."""
         auth = self._session.auth
-        if auth.due(asyncio.get_running_loop().time()):
+        if auth.token is None:
+            await self._session.see_to_token()
+        elif auth.due(asyncio.get_running_loop().time()):
             await self._refresh()
         return auth.token or ""
 

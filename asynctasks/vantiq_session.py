@@ -30,7 +30,7 @@ from .sansio.urls import is_loopback, split_base
 from .sansio.vantiq import VantiqResponse, parse_response
 from .sansio.vantiq_auth import VantiqAuth
 from .sansio.vantiq_requests import Api
-from .transport import AiohttpTransport, WebSocketStream
+from .transport import AiohttpTransport, Transport, WebSocketStream
 
 
 __all__ = ["QUEUE_POLICIES", "Session", "VantiqOptions", "explained"]
@@ -166,6 +166,7 @@ class Session:
         connect_args: keyword arguments of aiohttp for every request and for the
             WebSocket: ``ssl``, ``proxy``, ``headers``, ``timeout``, ...
         logger: of the client.
+        transport: what moves the bytes; stays the caller's. None opens one.
     """
 
     def __init__(
@@ -175,6 +176,7 @@ class Session:
         options: VantiqOptions,
         connect_args: Mapping[str, Any],
         logger: logging.Logger,
+        transport: Transport | None = None,
     ) -> None:
         origin, prefix = split_base(server, "server")
         self.api = Api(origin, prefix, api_version)
@@ -186,7 +188,8 @@ class Session:
         timeout = given.pop("timeout", None)
         self._limits, self._connect_timeout = _limits(options, timeout)
         self._connect_args = given
-        self._opened: tuple[AiohttpTransport, Driver] | None = None
+        self._given = transport
+        self._opened: tuple[Transport, Driver] | None = None
 
     @property
     def opened(self) -> bool:
@@ -196,18 +199,18 @@ class Session:
     @property
     def authenticated(self) -> bool:
         """Whether requests can be signed."""
-        return self._opened is not None and self.auth.token is not None
+        return self._opened is not None and self.auth.usable
 
-    def open(self) -> tuple[AiohttpTransport, Driver]:
+    def open(self) -> tuple[Transport, Driver]:
         """Open the session if it is not open; nothing is sent."""
         if self._opened is None:
             self._opened = self._open()
             self._warn()
         return self._opened
 
-    def _open(self) -> tuple[AiohttpTransport, Driver]:
+    def _open(self) -> tuple[Transport, Driver]:
         options = self.options
-        transport = AiohttpTransport(
+        transport = self._given or AiohttpTransport(
             connect_timeout=self._connect_timeout,
             base_url=self.api.origin,
             trust_env=options.trust_env,
@@ -238,7 +241,8 @@ class Session:
         if opened is not None:
             transport, driver = opened
             driver.lanes.closed = True
-            await transport.aclose()
+            if transport is not self._given:
+                await transport.aclose()
 
     # --- requests ------------------------------------------------------------
 
@@ -294,7 +298,7 @@ class Session:
         Raises:
             VantiqException: there is no token to sign them with.
         """
-        if self._opened is None or self.auth.token is None:
+        if self._opened is None or not self.auth.usable:
             code = "io.vantiq.python.request.notauthenticated"
             message = "A {0} request was made on a session that is not connected."
             raise VantiqException(code, message, [operation])
@@ -311,6 +315,17 @@ class Session:
         if limit is not None:
             request = attrs.evolve(request, attempt_timeout=limit)
         return request
+
+    async def see_to_token(self) -> None:
+        """
+        See that there is a token, if what one is had for is known.
+
+        Raises:
+            VantiqException: none could be obtained.
+        """
+        _, driver = self.open()
+        with explained("authenticate"):
+            await driver.see_to_credential()
 
     async def connect_socket(self) -> WebSocketStream:
         """

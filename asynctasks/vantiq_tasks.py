@@ -12,6 +12,7 @@ from typing import Any, Self, Unpack
 import uuid
 
 from .client import TaskClient
+from .config import Profile
 from .desk import Desk
 from .driver import Driver
 from .exceptions import RemoteProtocolError, VantiqException
@@ -28,6 +29,7 @@ from .sansio.dialect import (
 )
 from .sansio.vantiq import VantiqResources, raise_refusal
 from .sansio.vantiq_tasks import VantiqDialect, build_type
+from .transport import AiohttpTransport
 from .vantiq import Vantiq
 
 
@@ -60,6 +62,10 @@ class Pushed:
         if not status.done and (looked or before is not None):
             self._known[ref.id] = (at, status)
         return status
+
+    def drop(self, task_id: str) -> None:
+        """Trust nothing about a task."""
+        self._known.pop(task_id, None)
 
     def recall(self, ref: TaskRef) -> TaskStatus | None:
         """Return the status of a task, if no look can tell more."""
@@ -122,6 +128,9 @@ class VantiqTasks(TaskClient):
 
     _dialect: VantiqDialect
 
+    _owns = False
+    """Whether the client is closed with it."""
+
     def __init__(
         self,
         client: Vantiq,
@@ -132,15 +141,57 @@ class VantiqTasks(TaskClient):
         session.ready_for("VantiqTasks")
         transport, _ = session.open()
         self._client = client
+        self._transport = transport
         self._type = type
+        self._taken: list[str] = []
         self._pushed = Pushed(client)
         self._listening = asyncio.Lock()
         dialect = VantiqDialect(api=session.api, type=type)
         options["transport"] = transport
         super().__init__(dialect, session.api.origin, session.auth, options)
 
+    @classmethod
+    def from_profile(cls, profile: Profile, **options: Unpack[ClientOptions]) -> Self:
+        """
+        Make a client as a profile says, with a Vantiq client of its own.
+
+        A password, or the file with a token, is needed with the first request.
+
+        Args:
+            profile: where the server is; a token, or a user name and a password; and
+                the type of the tasks.
+            options: see :class:`ClientOptions`; they win over the profile's clocks.
+
+        Raises:
+            ConfigError: the profile is of another protocol, or lacks something.
+        """
+        profile.check_protocol(VantiqDialect.protocol)
+        if profile.url is None:
+            raise profile.complaint("it needs a url, such as https://dev.vantiq.com")
+        token, password = profile.credential("token"), profile.credential("password")
+        source = password if token is None else token
+        if source is None or (token is None and profile.username is None):
+            reason = (
+                "Vantiq needs token_file or token, or else a username with "
+                "password_file or password"
+            )
+            raise profile.complaint(reason)
+        merged: ClientOptions = {**profile.clocks, **options}
+        session = merged.pop("session", None)
+        given = AiohttpTransport(session) if session is not None else None
+        client = Vantiq(profile.url, transport=merged.get("transport", given))
+        username = profile.username if token is None else None
+        client.session.auth.obtain_with(source, username)
+        client.session.open()
+        made = cls(client, profile.task_type or "Task", **merged)
+        made._owns = True
+        made._check_clear_text(made.origin, client.session.auth)
+        return made
+
     def _check_clear_text(self, origin: str, auth: Auth) -> None:
-        """The client has warned already."""
+        # A client that was given has warned already.
+        if self._owns:
+            super()._check_clear_text(origin, auth)
 
     def _build_desk(self, driver: Driver, dialect: Dialect) -> Desk:
         return PushedDesk(
@@ -155,7 +206,8 @@ class VantiqTasks(TaskClient):
 
     async def __aenter__(self) -> Self:
         await super().__aenter__()
-        await self.listen()
+        if not self._owns:  # else the first submit does: there may be none
+            await self.listen()
         return self
 
     async def create_type(self) -> None:
@@ -182,14 +234,25 @@ class VantiqTasks(TaskClient):
             return self._pushed.on
 
     async def _subscribe(self) -> bool:
-        place = (VantiqResources.TYPES, self._type, "update")
+        if not self._transport.has_sockets:
+            return False
+        await self._unsubscribe()  # of two, one may have ended
+        taking = {"update": self._take, "delete": self._take_deletion}
         try:
-            response = await self._client.subscribe(*place, self._take)
-            raise_refusal(response)
+            for operation, take in taking.items():
+                place = (VantiqResources.TYPES, self._type, operation)
+                raise_refusal(await self._client.subscribe(*place, take))
+                self._taken.append(operation)
         except VantiqException as exc:
             self._logger.warning("tasks are polled, not pushed: %s", exc)
+            await self._unsubscribe()
             return False
         return True
+
+    async def _unsubscribe(self) -> None:
+        while self._taken:
+            place = (VantiqResources.TYPES, self._type, self._taken.pop())
+            await self._client.unsubscribe(*place)
 
     async def _launch(
         self, service: str, payload: Payload, options: Mapping[str, Any]
@@ -201,12 +264,7 @@ class VantiqTasks(TaskClient):
 
     def _take(self, what: str, message: dict[str, Any]) -> None:
         """Tell the watcher what an event says."""
-        if what == "connect":
-            return
-        if what != "message":
-            # After a gap we are told on; after an error perhaps not.
-            self._pushed.on = what == "gap"
-            self._pushed.forget()
+        if self._attend(what, message):
             return
         try:
             ref, status = self._dialect.parse_row(message.get("value") or {})
@@ -216,9 +274,31 @@ class VantiqTasks(TaskClient):
             return
         self._desk.tell(ref, self._pushed.learn(ref, status, looked=False))
 
+    def _take_deletion(self, what: str, message: dict[str, Any]) -> None:
+        """Have a task looked at whose row is gone: its end will not be told."""
+        if self._attend(what, message):
+            return
+        row = message.get("value")
+        if isinstance(row, Mapping) and "id" in row:
+            self._pushed.drop(row["id"])
+        else:
+            self._pushed.forget()
+
+    def _attend(self, what: str, message: Mapping[str, Any]) -> bool:
+        """Deal with what is no event; tell whether it was none."""
+        body = message.get("body")
+        ended = isinstance(body, Mapping) and body.get("op") == "unsubscribe"
+        if what == "message" and not ended:
+            return False
+        if what != "connect":
+            # After a gap we are told on; after an error perhaps not.
+            self._pushed.on = what == "gap"
+            self._pushed.forget()
+        return True
+
     async def _close(self) -> None:
-        if self._pushed.on:
-            self._pushed.on = False
-            place = (VantiqResources.TYPES, self._type, "update")
-            await self._client.unsubscribe(*place)
+        self._pushed.on = False
+        await self._unsubscribe()
         await super()._close()
+        if self._owns:
+            await self._client.close()

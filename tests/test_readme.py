@@ -11,6 +11,8 @@ from asynctasks.sansio.aimms import AimmsDialect
 from asynctasks.sansio.desp import DespDialect
 from asynctasks.sansio.dialect import Capabilities, Dialect
 from asynctasks.sansio.oml import OmlDialect, parse_place
+from asynctasks.sansio.vantiq_requests import Api
+from asynctasks.sansio.vantiq_tasks import VantiqDialect
 
 
 README = Path(__file__).parent.parent / "README.md"
@@ -30,6 +32,7 @@ DIALECTS: dict[str, Dialect] = {
     "DESP": DespDialect(origin="https://insula.example"),
     "OML v1": OmlDialect(place=parse_place(OML_URL), version="v1"),
     "OML v2": OmlDialect(place=parse_place(OML_URL), version="v2"),
+    "Vantiq": VantiqDialect(api=Api("https://dev.example")),
 }
 
 ROWS: dict[str, Callable[[Capabilities], bool]] = {

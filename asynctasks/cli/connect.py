@@ -26,6 +26,7 @@ CLIENTS: Mapping[str, tuple[str, str]] = {
     "aimms": ("aimms", "AimmsClient"),
     "oml": ("oml", "OmlClient"),
     "desp": ("desp", "DespClient"),
+    "vantiq": ("vantiq_tasks", "VantiqTasks"),
 }
 """The modules of the clients, and their names, by protocol."""
 

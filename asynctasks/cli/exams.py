@@ -7,7 +7,12 @@ from typing import Any
 
 import attrs
 
-from ..exceptions import AsyncTasksError, AuthenticationFailed, PermissionDenied
+from ..exceptions import (
+    AsyncTasksError,
+    AuthenticationFailed,
+    NotFound,
+    PermissionDenied,
+)
 
 
 __all__ = ["EXAMS", "Exam"]
@@ -73,6 +78,11 @@ async def list_services(client: Any) -> str:
     return f"{client.dialect.title}; services: {enumerate_names(rows)}"
 
 
+async def list_row(client: Any) -> str:
+    """List one task, which needs the type, and a token that may read it."""
+    return f"{await list_task(client)} in the {client.dialect.title}"
+
+
 def enumerate_names(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return the first names of a list, and how many more there are."""
     names = [str(row.get("name", "?")) for row in rows]
@@ -103,6 +113,15 @@ EXAMS: Mapping[str, Exam] = {
         remedies={
             AuthenticationFailed: "check the user name, and the token or password",
             PermissionDenied: "ask for the right to process on this platform",
+        },
+    ),
+    "vantiq": Exam(
+        steps=[("key", list_row)],
+        ping=list_row,
+        remedies={
+            AuthenticationFailed: "check user name and password, or get a new token",
+            PermissionDenied: "give the user's profile the right to read the type",
+            NotFound: "create the type: VantiqTasks.create_type(); or see task_type",
         },
     ),
 }

@@ -71,6 +71,11 @@ WORLD = frozenset({"server", "simulator"})
     "processes: better use ASYNCTASKS_API_KEY or --api-key-file.",
 )
 @click.option("--api-key-file", metavar="FILE", help="The file with that key.")
+@click.option(
+    "--data",
+    metavar="FILE",
+    help="Keep what Vantiq's clients store in this file; else it is in memory only.",
+)
 @talk_options
 @pass_options
 async def serve_command(
@@ -81,6 +86,7 @@ async def serve_command(
     loads: Sequence[str],
     api_key: str | None,
     api_key_file: str | None,
+    data: str | None,
 ) -> None:
     """
     Serve tasks on this machine until Ctrl-C: as AIMMS, Oracle Machine Learning,
@@ -95,7 +101,9 @@ async def serve_command(
 
     if api_key_file is not None:
         api_key = read_api_key(api_key_file).reveal()
-    server = LocalServer(host=host, port=port, parallel=parallel, api_key=api_key)
+    server = LocalServer(
+        host=host, port=port, parallel=parallel, api_key=api_key, data=data
+    )
     for load in loads:
         load_services(load, server)
     stopped = asyncio.Event()
@@ -149,7 +157,7 @@ def say_curl(url: str, keys: tuple[str, str]) -> Iterator[str]:
 def say_tool(url: str, key: str | None) -> Iterator[str]:
     """Say how to reach the server with this tool, as each service."""
     secret = '"$ASYNCTASKS_API_KEY"' if key else "any"
-    yield "with this tool: as AIMMS, Oracle Machine Learning and DESP:"
+    yield "with this tool: as AIMMS, Oracle Machine Learning, DESP and Vantiq:"
     for environment, command, inputs in (
         # With an application it is one in the cloud, which takes the key.
         ("", "run echo --app Demo" if key else "run echo", {"hello": "world"}),
@@ -163,10 +171,14 @@ def say_tool(url: str, key: str | None) -> Iterator[str]:
             "run TestProcessor --protocol desp --username me",
             {"s2_input": "a", "s3_input": "b"},
         ),
+        (
+            f"ASYNCTASKS_PASSWORD={secret if key else 'developer'} ",
+            "run echo --protocol vantiq --username developer",
+            {"hello": "world"},
+        ),
     ):
         given = shlex.quote(json.dumps(inputs))
         yield f"  {environment}asynctasks {command} --input {given} --url {url}"
-    yield "as Vantiq: user developer, with the key or else developer as the password"
 
 
 # --- services of one's own ---------------------------------------------------

@@ -28,7 +28,7 @@ COLUMNS = ("id", "state", "created", "service")
 KEYS = {
     "id": ("id",),
     "state": ("state", "status"),
-    "created": ("createdAt", "starttime", "createdDate", "startTime"),
+    "created": ("createdAt", "starttime", "createdDate", "startTime", "ars_createdAt"),
     "service": ("serviceName", "servicename", "service"),
 }
 """What services call the columns, in their versions."""

@@ -61,7 +61,7 @@ class Profile:
     """What the file calls it; ``"(none)"`` where no profile of a file was taken."""
 
     protocol: str = DEFAULT
-    """What is spoken there: ``"aimms"``, ``"oml"`` or ``"desp"``."""
+    """What is spoken there: ``"aimms"``, ``"oml"``, ``"desp"`` or ``"vantiq"``."""
 
     url: str | None = None
     """The base URL; or instead, for AIMMS, the account."""
@@ -93,16 +93,16 @@ class Profile:
     """The file that holds the key."""
 
     username: str | None = None
-    """Whose password or token it is (OML and DESP)."""
+    """Whose password or token it is (OML, DESP and Vantiq)."""
 
     password: Secret | None = attrs.field(default=None, converter=secret)
-    """The user's password (OML, and DESP with *token_url*); or instead a file."""
+    """The user's (OML, Vantiq, and DESP with *token_url*); or instead a file."""
 
     password_file: Path | None = attrs.field(default=None, converter=expanded)
     """The file that holds the password."""
 
     token: Secret | None = attrs.field(default=None, converter=secret)
-    """A token that was had elsewhere (OML); the user's API key (DESP)."""
+    """A token that was had elsewhere (OML, Vantiq); the user's API key (DESP)."""
 
     token_file: Path | None = attrs.field(default=None, converter=expanded)
     """The file that holds the token."""
@@ -118,6 +118,9 @@ class Profile:
 
     client_id: str | None = None
     """As the identity provider knows the client (DESP)."""
+
+    task_type: str | None = None
+    """The type whose rows are tasks; ``Task`` by default (Vantiq)."""
 
     patience: float | None = None
     """Seconds to wait for a task; None leaves it to the client."""

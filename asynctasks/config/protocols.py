@@ -53,6 +53,7 @@ class Settings(TypedDict, total=False):
     access_token_file: str | os.PathLike[str] | None
     token_url: str | None
     client_id: str | None
+    task_type: str | None
     patience: float | None
     attempt_timeout: float | None
     state_dir: str | os.PathLike[str] | None
@@ -122,6 +123,11 @@ PROTOCOLS: Mapping[str, Protocol] = {
         title="DESP",
         secrets=("token", "password", "access_token"),
         names=("username", "token_url", "client_id"),
+    ),
+    "vantiq": Protocol(
+        title="Vantiq",
+        secrets=("token", "password"),
+        names=("username", "task_type"),
     ),
 }
 

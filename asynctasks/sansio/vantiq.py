@@ -23,6 +23,7 @@ __all__ = [
     "parse_response",
     "raise_refusal",
     "read_errors",
+    "read_total",
 ]
 
 JSON = "application/json"
@@ -189,7 +190,7 @@ def parse_response(response: Response) -> VantiqResponse:
     """
     kind = response.media_type or UNLABELLED
     parsed = VantiqResponse(response.status < 400, response.status, kind)  # noqa: PLR2004 - refusals
-    parsed.count = _total(response)
+    parsed.count = read_total(response)
     if not parsed.is_success:
         parsed.errors = parse_errors(response)
     elif response.reader is not None:
@@ -204,7 +205,13 @@ def parse_response(response: Response) -> VantiqResponse:
     return parsed
 
 
-def _total(response: Response) -> int | None:
+def read_total(response: Response) -> int | None:
+    """
+    Return how many there are in all, where the answer says.
+
+    Raises:
+        RemoteProtocolError: it says nonsense.
+    """
     if "X-Total-Count" not in response.headers:
         return None
     text = response.headers["X-Total-Count"]

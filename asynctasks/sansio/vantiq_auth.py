@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import Any
 
-from .auth import Auth, AuthFlow, Secret
-from .dialect import field
+from .auth import Auth, AuthFlow, Credential, Resolve, Secret
+from .dialect import field, refusal
 from .http import Response, check_header
 from .vantiq_requests import Api
 
 
 __all__ = ["VantiqAuth"]
+
+REFUSED = 400
 
 PATIENCE = 60.0
 """Seconds until the next try, when a token that is still good was not renewed."""
@@ -36,6 +38,8 @@ class VantiqAuth(Auth):
         self._namespace: str | None = None
         self._impersonated: str | None = None
         self._headers: Mapping[str, str] = {}
+        self._username: str | None = None
+        self._source: Credential | None = None
 
     def __repr__(self) -> str:
         return f"<VantiqAuth {'with a' if self._token else 'without'} token>"
@@ -73,6 +77,22 @@ class VantiqAuth(Auth):
             check_header("username", username)
         self._impersonated = username
         self._build()
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is a token, or what one is had for."""
+        return self._token is not None or self._source is not None
+
+    def obtain_with(self, source: Credential, username: str | None = None) -> None:
+        """
+        Have a token when the first one is needed, and when one is refused.
+
+        Args:
+            source: the user's password; without a user, the token.
+            username: whose password it is.
+        """
+        self._source = Secret(source) if isinstance(source, str) else source
+        self._username = username
 
     def accept(self, token: str, id_token: str | None, now: float) -> None:
         """
@@ -120,20 +140,51 @@ class VantiqAuth(Auth):
     @property
     def renewable(self) -> bool:
         """Whether a refused token may be renewed."""
-        return self._refresh_after is not None and self._token is not None
+        aged = self._refresh_after is not None and self._token is not None
+        return aged or self._source is not None
 
     def due(self, now: float) -> bool:
         """Tell whether the token has reached the age at which it is renewed."""
+        if self._token is None:
+            return self._source is not None
         return self._due is not None and now >= self._due
 
     def renew(self) -> AuthFlow:
-        """Renew the token; where that is refused, the old one is used a bit longer."""
-        response = yield self._api.refresh(self.token or "")
-        if response.status < 400:  # noqa: PLR2004 - refusals
-            self.accept_answer(response)
-        else:
+        """
+        Renew the token, or obtain one.
+
+        Where a renewal is refused and nothing else is known, the old one is used a
+        bit longer.
+
+        Raises:
+            AuthenticationFailed: the server refuses the password.
+        """
+        if self._token is not None and self._refresh_after is not None:
+            response = yield self._api.refresh(self._token.reveal())
+            if response.status < REFUSED:
+                self.accept_answer(response)
+                return
             self._due = response.at + PATIENCE
+        if self._source is not None:
+            yield from self._obtain(self._source)
+
+    def _obtain(self, source: Credential) -> AuthFlow:
+        text = yield from _resolve(source)
+        if self._username is None:
+            self.accept(text, None, 0.0)
+            return
+        response = yield self._api.authenticate(self._username, text)
+        if response.status >= REFUSED:
+            raise refusal(response)
+        self.accept_answer(response)
 
     def headers(self) -> Mapping[str, str]:
         """Return the headers that sign a request."""
         return self._headers
+
+
+def _resolve(source: Credential) -> Generator[Resolve, Any, str]:
+    if isinstance(source, Secret):
+        return source.reveal()
+    text: str = source if isinstance(source, str) else (yield Resolve(source))
+    return text

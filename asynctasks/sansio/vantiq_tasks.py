@@ -30,6 +30,7 @@ from .dialect import (
     field,
 )
 from .http import Flow, Headers, Request, Response
+from .vantiq import read_total
 from .vantiq_requests import Api, Given, dump, select_query
 from ..exceptions import (
     InvalidArgument,
@@ -63,13 +64,18 @@ The properties of a type of tasks, and their types.
 because a property of type Object holds nothing else.
 """
 
-LOOKED_AT = [name for name in PROPERTIES if name not in {"inputs", "result"}]
+LOOKED_AT = [
+    *(name for name in PROPERTIES if name not in {"inputs", "result"}),
+    "ars_createdAt",
+]
 """What is read of a task that may be long: not what goes in and comes out."""
 
 TOGETHER = 100
 """Tasks that are looked at by one request: their ids must fit into a URL."""
 
 CONFLICT = 409
+
+DAYS = {"after": "$gte", "before": "$lt"}
 
 
 def build_type(name: str) -> dict[str, Any]:
@@ -100,7 +106,9 @@ class VantiqDialect(Dialect):
         """What tasks in rows can do."""
         return Capabilities(
             reconcile=Reconcile.KEY,
-            resources={"tasks": frozenset({"select"})},
+            resources={
+                "tasks": frozenset({"select", "select_one", "delete_one", "count"})
+            },
             task_list=True,
             delete=True,
             push=True,
@@ -192,13 +200,38 @@ class VantiqDialect(Dialect):
         page = query.offset // size + 1
         sort = {query.sort or "_id": 1}
         options = {"page": str(page)}
-        asked = select_query(LOOKED_AT, query.where, sort, size, options)
+        asked = select_query(LOOKED_AT, _where(query.where), sort, size, options)
         response = expect((yield self.api.get(self.type, query=asked)), 200)
         rows = response.json()
         if not isinstance(rows, list):
             raise RemoteProtocolError("a JSON array", response.redacted())
         more = attrs.evolve(query, offset=query.offset + size, limit=size)
-        return Page(rows=rows, next=more if len(rows) >= size else None)
+        next_page = more if len(rows) >= size else None
+        return Page(rows=rows, next=next_page, total=read_total(response))
+
+    def select_one(self, resource: str, key: str) -> Flow[Mapping[str, Any] | None]:
+        """Read the row of one task, all of it; None where there is none."""
+        self.capabilities.require(resource, "select_one", self.title)
+        try:
+            _, row = yield from self._read(TaskRef(id=key), [])
+        except NotFound:
+            return None
+        return row
+
+    def delete_one(self, resource: str, key: str) -> Flow[bool]:
+        """Remove the row of one task; tell whether there was one."""
+        self.capabilities.require(resource, "delete_one", self.title)
+        try:
+            yield from self.delete(TaskRef(id=key))
+        except NotFound:
+            return False
+        return True
+
+    def count(self, resource: str, where: Mapping[str, Any]) -> Flow[int]:
+        """Count tasks."""
+        self.capabilities.require(resource, "count", self.title)
+        page = yield from self.select(resource, Query(where=where, limit=1))
+        return page.total or 0
 
     def parse_row(self, row: Mapping[str, Any]) -> tuple[TaskRef, TaskStatus]:
         """
@@ -250,6 +283,15 @@ class VantiqDialect(Dialect):
             message=field(row, "message", str, response) or "",
             raw=row,
         )
+
+
+def _where(where: Mapping[str, Any]) -> dict[str, Any]:
+    """Translate the days that are asked for, as of the lists of other services."""
+    days = {
+        DAYS[name]: f"{day}T00:00:00Z" for name, day in where.items() if name in DAYS
+    }
+    rest = {name: value for name, value in where.items() if name not in DAYS}
+    return {**rest, "ars_createdAt": days} if days else rest
 
 
 def _time(row: Mapping[str, Any], name: str, response: Response) -> datetime | None:

@@ -100,6 +100,12 @@ def oml(url: str) -> tuple[str, ...]:
 
 
 @pytest.fixture
+def vantiq(url: str) -> tuple[str, ...]:
+    """Return the options for the server as Vantiq."""
+    return ("--protocol", "vantiq", "--username", "developer", "--url", url)
+
+
+@pytest.fixture
 def desp(url: str) -> tuple[str, ...]:
     """Return the options for the server as DESP."""
     return ("--protocol", "desp", "--username", "ann", "--url", url)

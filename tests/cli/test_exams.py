@@ -22,6 +22,7 @@ def test_every_protocol_has_its_exam() -> None:
     [
         ("oml", "PASSWORD", ["accepted; the API has v1, v2", "OML4Py v2; scripts: "]),
         ("desp", "TOKEN", ["accepted; you are ann", "DESP (Insula); services: "]),
+        ("vantiq", "PASSWORD", ["accepted; there are", "in the Vantiq type Task"]),
         ("cloud", "API_KEY", ["AIMMS v2 (cloud); it says", "accepted; there are"]),
     ],
 )
@@ -44,6 +45,7 @@ def test_exam_says_what_it_found(
     [
         ("oml", "PASSWORD", "check user name and password"),
         ("desp", "TOKEN", "check the user name, and the token"),
+        ("vantiq", "PASSWORD", "check user name and password"),
     ],
 )
 def test_wrong_secret_fails_with_a_remedy(

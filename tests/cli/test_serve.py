@@ -100,8 +100,8 @@ def test_every_protocol_is_explained(key: str | None) -> None:
     lines = "\n".join(say_tool("http://127.0.0.1:1", key))
 
     assert KEY not in lines
-    assert 3 == lines.count("--url http://127.0.0.1:1")
-    assert {"oml", "desp"} == set(re.findall(r"--protocol (\w+)", lines))
+    assert 4 == lines.count("--url http://127.0.0.1:1")
+    assert {"oml", "desp", "vantiq"} == set(re.findall(r"--protocol (\w+)", lines))
 
 
 def test_address_of_others_needs_a_key(run: Run) -> None:

@@ -13,13 +13,19 @@ import pytest
 from tests.cli.conftest import KEY, Run
 
 
-SECRETS = {"cloud": "API_KEY", "oml": "PASSWORD", "desp": "TOKEN"}
+SECRETS = {
+    "cloud": "API_KEY",
+    "oml": "PASSWORD",
+    "desp": "TOKEN",
+    "vantiq": "PASSWORD",
+}
 """The variable that holds the secret, by the fixture with the other options."""
 
 ECHOED = {
     "cloud": {"n": "1"},
     "oml": {"n": "1"},
     "desp": "result.json",
+    "vantiq": {"n": "1"},
 }
 """What comes back of an echo; of DESP, the names of files."""
 
