@@ -53,6 +53,7 @@ class Watch:
         "_listeners",
         "_waiters",
         "alone",
+        "doubts",
         "due",
         "earliest",
         "error",
@@ -61,7 +62,6 @@ class Watch:
         "hurried",
         "looker",
         "looks",
-        "missing",
         "ref",
         "since",
         "status",
@@ -87,7 +87,9 @@ class Watch:
         self.version = 0
         self.holders = 0
         self.looks = 0
-        self.missing = 0
+        self.doubts = 0
+        """Looks in a row whose answer speaks against the task, or makes no sense."""
+
         self.alone = False
         """Whether the list of the service lacks it, so that it is looked at alone."""
 

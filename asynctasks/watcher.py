@@ -23,7 +23,9 @@ from .exceptions import (
     AsyncTasksError,
     InvalidState,
     NotFound,
+    ProxyError,
     RateLimited,
+    RemoteProtocolError,
     TaskLost,
     excerpt,
 )
@@ -35,12 +37,18 @@ from .watch import Looker, Watch
 
 __all__ = ["Watcher", "WatcherStats"]
 
-LOST_AFTER = 3
+BELIEVED_AFTER = 3
 """
-How many answers in a row must say that the task does not exist.
+How many answers in a row must say that a task does not exist, or make no sense.
 
-One 404 can come from a restart or from a replica that lags behind.
+One 404 can come from a restart or from a replica that lags behind, one page of HTML
+from a proxy in maintenance.
 """
+
+CONFIRM_WAIT = 0.25
+"""Seconds before the second of these looks at least, and twice that before the third."""
+
+DOUBTFUL = (NotFound, RemoteProtocolError, ProxyError)
 
 LOOKS_AT_ONCE = 32
 """Looks at the same time; the others that are due wait in order."""
@@ -371,7 +379,7 @@ class Watcher:
 
     def _fall_due(self, watch: Watch) -> None:
         group = self._groups[watch.looker]
-        if group.lists and not watch.alone:
+        if group.lists and not watch.alone and not watch.doubts:
             group.due[watch] = None
             if not group.busy:
                 self._ready[group] = None
@@ -419,6 +427,7 @@ class Watcher:
             if watch.due <= horizon
             and watch in self._schedule
             and not watch.alone
+            and not watch.doubts
             and not watch.over
             and watch.earliest <= now
         ]
@@ -475,7 +484,7 @@ class Watcher:
         self._plan(watch, least)
 
     def _after_success(self, watch: Watch, status: TaskStatus) -> None:
-        watch.missing = 0
+        watch.doubts = 0
         watch.failure = None
         if watch.since is None:
             # What the service reports is the best we know of its age.
@@ -518,17 +527,21 @@ class Watcher:
         watch.failure = exc
         self.stats.failures += 1
         self._logger.info("a look at task %s failed: %s", watch.ref.id, exc)
-        if isinstance(exc, NotFound):
-            watch.missing += 1
-            watch.alone = True  # a list would lack it too
-            if watch.missing >= LOST_AFTER:
-                lost = TaskLost(watch.ref.id, watch.token, watch.status)
-                lost.__cause__ = exc
-                watch.fail(lost)
-        elif not exc.retryable:
-            watch.fail(exc)
         asked = exc.retry_after if isinstance(exc, RateLimited) else None
+        if isinstance(exc, DOUBTFUL) and not exc.retryable:
+            return self._doubt(watch, exc)
+        if not exc.retryable:
+            watch.fail(exc)
         return asked or 0.0
+
+    def _doubt(self, watch: Watch, exc: AsyncTasksError) -> float:
+        """Believe an answer that ends a wait of hours when it has been confirmed."""
+        watch.doubts += 1
+        if watch.doubts >= BELIEVED_AFTER:
+            lost = TaskLost(watch.ref.id, watch.token, watch.status)
+            lost.__cause__ = exc
+            watch.fail(lost if isinstance(exc, NotFound) else exc)
+        return CONFIRM_WAIT * watch.doubts
 
     # --- one list ------------------------------------------------------------
 

@@ -18,13 +18,17 @@ import looptime
 import pytest
 
 from asynctasks.exceptions import (
+    AsyncTasksError,
     AuthenticationFailed,
     ConnectionLost,
     InvalidState,
     NotFound,
+    ProxyError,
     RateLimited,
+    RemoteProtocolError,
     ServiceBroken,
     TaskLost,
+    UnexpectedContent,
 )
 from asynctasks.sansio.dialect import Survey, TaskRef, TaskState, TaskStatus
 from asynctasks.sansio.history import LearnedPolicy
@@ -1291,3 +1295,44 @@ def test_no_open_task_is_forgotten(steps: list[tuple[str, Any]]) -> None:
 
     with asyncio.Runner(loop_factory=looptime.new_event_loop) as runner:
         runner.run(play())
+
+
+ODD_ANSWERS = [
+    UnexpectedContent("JSON", Response(200), "an HTML page"),
+    RemoteProtocolError("a value at $.state", Response(200)),
+    ProxyError("the proxy did not connect"),
+]
+
+
+@pytest.mark.parametrize("error", ODD_ANSWERS, ids=lambda error: type(error).__name__)
+async def test_odd_answer_that_passes_ends_no_wait(
+    watcher: Watcher, error: AsyncTasksError
+) -> None:
+    """A page of maintenance in the middle of hours is looked through."""
+    look = Looker(RUNNING, error, error, RUNNING, error, DONE)
+
+    assert DONE == await end_of(hold(watcher, look))
+
+
+@pytest.mark.parametrize("error", ODD_ANSWERS, ids=lambda error: type(error).__name__)
+async def test_odd_answer_that_stays_ends_the_wait(
+    watcher: Watcher, error: AsyncTasksError
+) -> None:
+    """What makes no sense three times in a row is told."""
+    look = Looker(RUNNING, error)
+    with pytest.raises(type(error)):
+        await end_of(hold(watcher, look))
+
+    assert 4 == len(look.at)
+
+
+async def test_confirming_looks_are_spaced() -> None:
+    """Even an eager policy leaves a restarting service some time."""
+    eager = PollPolicy(wait_initial=0.001, wait_max=0.001, wait_jitter=0.0)
+    watcher = Watcher(policy=eager, logger=LOGGER)
+    look = Looker(MISSING)
+    with pytest.raises(TaskLost):
+        await end_of(hold(watcher, look))
+    first, second, third = look.at
+
+    assert (0.25, 0.5) == (round(second - first, 3), round(third - second, 3))
