@@ -46,7 +46,7 @@ from a proxy in maintenance.
 """
 
 CONFIRM_WAIT = 0.25
-"""Seconds before the second of these looks at least, and twice that before the third."""
+"""Seconds before the second of these looks at least; twice that before the third."""
 
 DOUBTFUL = (NotFound, RemoteProtocolError, ProxyError)
 
