@@ -1,5 +1,5 @@
 """
-Vantiq's own Python SDK against the embedded server (extra ``peers``).
+Vantiq's own Python SDK against the embedded server (extra ``peers``), and ours.
 
 And a library that knows MongoDB's query language against our part of it.
 """
@@ -7,7 +7,9 @@ And a library that knows MongoDB's query language against our part of it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+import importlib
 import logging
 from pathlib import Path
 from typing import Any
@@ -18,16 +20,20 @@ import pytest
 
 from asynctasks.server.app import LocalServer
 from asynctasks.server.vantiq_where import compile_where
+from asynctasks.vantiq import VantiqOptions
 from tests.timing import MS
 
 
-vantiqsdk = pytest.importorskip("vantiqsdk")
+pytest.importorskip("vantiqsdk")
 
 pytestmark = [
     pytest.mark.peers,
     # It leaves the answers of its downloads to the collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
+
+SDK = Callable[[str], Any]
+"""Makes a client."""
 
 TOPIC = "/test/sdk/topic"
 
@@ -116,6 +122,16 @@ async def all_gone(server: LocalServer) -> None:
         await asyncio.sleep(MS)
 
 
+@pytest.fixture(params=["vantiqsdk", "asynctasks.vantiq"])
+def sdk(request: pytest.FixtureRequest) -> SDK:
+    """Give the class of the clients: theirs, and ours in its place."""
+    made = importlib.import_module(request.param).Vantiq
+    if request.param == "vantiqsdk":
+        return made
+    # Theirs tells an event again whenever it comes again.
+    return partial(made, options=VantiqOptions(duplicate_window=0))
+
+
 @pytest.fixture
 async def server() -> AsyncIterator[LocalServer]:
     """Give a running server."""
@@ -124,9 +140,9 @@ async def server() -> AsyncIterator[LocalServer]:
 
 
 @pytest.fixture
-async def client(server: LocalServer) -> AsyncIterator[Any]:
-    """Give the SDK's client, logged in, with all definitions made."""
-    async with vantiqsdk.Vantiq(server.url) as client:
+async def client(sdk: SDK, server: LocalServer) -> AsyncIterator[Any]:
+    """Give a client of the SDK, logged in, with all definitions made."""
+    async with sdk(server.url) as client:
         await client.authenticate("developer", "developer")
         for resource, definition in DEFINITIONS:
             for _ in range(2):  # what is there already is no mistake
@@ -138,15 +154,15 @@ async def client(server: LocalServer) -> AsyncIterator[Any]:
 # --- REST --------------------------------------------------------------------
 
 
-async def test_session(server: LocalServer) -> None:
+async def test_session(sdk: SDK, server: LocalServer) -> None:
     """A session begins with a password or a token, and is refreshed."""
-    async with vantiqsdk.Vantiq(server.url) as client:
+    async with sdk(server.url) as client:
         await client.authenticate("developer", "developer")
         first = client.get_access_token()
         await client.refresh()
         second = client.get_access_token()
         response = await client.select("system.types")
-    async with vantiqsdk.Vantiq(server.url) as client:
+    async with sdk(server.url) as client:
         await client.set_access_token("developer")
         with_token = await client.select("system.types")
         await client.set_access_token("wrong")
@@ -403,7 +419,7 @@ async def test_reliable(client: Any) -> None:
     assert first["body"]["sequenceId"] == second["body"]["sequenceId"]
 
 
-async def test_resume(client: Any, server: LocalServer) -> None:
+async def test_resume(sdk: SDK, client: Any, server: LocalServer) -> None:
     """A persistent subscription waits for its client, over a lost connection."""
     heard = Heard()
     await client.subscribe(
@@ -413,7 +429,7 @@ async def test_resume(client: Any, server: LocalServer) -> None:
     server.vantiq.cut_sockets()
     await all_gone(server)
     await client.publish("system.topics", "/reliable", {"id": 1})
-    async with vantiqsdk.Vantiq(server.url) as other:
+    async with sdk(server.url) as other:
         await other.set_access_token("developer")
         again = Heard()
         parameters = {"persistent": True, "subscriptionName": name}
