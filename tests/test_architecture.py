@@ -64,6 +64,7 @@ AIOHTTP = {"transport", "server.app", "integrations.aiohttp"}
 
 OPTIONAL = {
     "click": {"cli"},
+    "distributed": {"integrations.dask"},
     "rich": {"cli"},
     "platformdirs": {"cli", "config"},
     "pytest": {"pytest_plugin"},
