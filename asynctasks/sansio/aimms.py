@@ -33,6 +33,7 @@ from .dialect import (
     field,
 )
 from .http import Flow, Headers, Request, Response, Sleep, check_header
+from .times import parse_time
 from .urls import join_query, origin_of, segment
 from ..exceptions import (
     InvalidArgument,
@@ -543,9 +544,9 @@ def parse_task(document: Any, response: Response) -> TaskStatus:
     return TaskStatus(
         state=STATES.get(word.lower(), TaskState.UNKNOWN),
         word=word,
-        created_at=_time(_either(document, "createdAt", "starttime")),
-        started_at=_time(document.get("runningAt")),
-        ended_at=_time(document.get("endedAt")),
+        created_at=parse_time(_either(document, "createdAt", "starttime")),
+        started_at=parse_time(document.get("runningAt")),
+        ended_at=parse_time(document.get("endedAt")),
         queue_time=_number(_either(document, "queueTime", "queuetime")),
         run_time=_number(_either(document, "runTime", "runtime")),
         return_code=_code(_either(document, "returnCode", "returncode")),
@@ -558,18 +559,6 @@ def parse_task(document: Any, response: Response) -> TaskStatus:
 def _either(document: Mapping[str, Any], v2: str, v1: str) -> Any:
     value = document.get(v2)
     return document.get(v1) if value is None else value
-
-
-def _time(value: Any) -> datetime | None:
-    """Read ``2023-11-23 15:16:38.000000`` (UTC is implied) or ISO 8601 with Z."""
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-        zoned = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-        return zoned.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _number(value: Any) -> float | None:

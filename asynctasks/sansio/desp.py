@@ -29,7 +29,6 @@ from .desp_jobs import (
     parse_file,
     parse_job,
     parse_logs,
-    parse_time,
 )
 from .desp_resources import REFERENCES, RESOURCES, Resource, build_list, reference
 from .dialect import (
@@ -49,6 +48,7 @@ from .dialect import (
     refusal,
 )
 from .http import Body, Flow, Headers, Request, Response, Sleep
+from .times import parse_time
 from .urls import join_query, segment
 from ..exceptions import (
     InvalidArgument,

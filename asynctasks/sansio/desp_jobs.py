@@ -9,13 +9,14 @@ by a cancel of them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import attrs
 
 from .dialect import TaskState, TaskStatus, field
 from .http import Response
+from .times import parse_time
 
 
 __all__ = [
@@ -62,18 +63,6 @@ def parse_job(document: Any, response: Response) -> TaskStatus:
         ended_at=parse_time(document.get("endTime")),
         raw=document,
     )
-
-
-def parse_time(value: Any) -> datetime | None:
-    """Read a time; those without a zone are taken as UTC, as CGI's client does."""
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-        zoned = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-        return zoned.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 # --- parents -----------------------------------------------------------------

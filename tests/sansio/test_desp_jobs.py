@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 import json
 from typing import Any
 
@@ -19,7 +18,6 @@ from asynctasks.sansio.desp_jobs import (
     parse_file,
     parse_job,
     parse_logs,
-    parse_time,
 )
 from asynctasks.sansio.dialect import TaskState, TaskStatus
 from asynctasks.sansio.http import Response
@@ -30,24 +28,6 @@ ANSWER = Response(200)
 
 def answer(document: Any, status: int = 200) -> Response:
     return Response(status, body=json.dumps(document).encode())
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("2025-04-18T14:07:36.46", datetime(2025, 4, 18, 14, 7, 36, 460000, UTC)),
-        ("2026-01-01T10:00:00", datetime(2026, 1, 1, 10, tzinfo=UTC)),
-        ("2025-02-06T14:51:15Z", datetime(2025, 2, 6, 14, 51, 15, tzinfo=UTC)),
-        ("2025-02-06T14:51:15+01:00", datetime(2025, 2, 6, 13, 51, 15, tzinfo=UTC)),
-        ("Z", None),
-        ("0001-01-01T00:00:00+23:00", None),
-        (None, None),
-        (17, None),
-    ],
-)
-def test_time(text: Any, expected: datetime | None) -> None:
-    """Times without a zone are UTC; what is no time is left out."""
-    assert expected == parse_time(text)
 
 
 def test_job() -> None:

@@ -1,0 +1,27 @@
+"""Points in time, as services write them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+
+__all__ = ["parse_time"]
+
+
+def parse_time(value: Any) -> datetime | None:
+    """
+    Read ISO 8601, with ``T`` or a blank; without a zone it is taken as UTC.
+
+    Returns:
+        The moment (aware, UTC); None for what is no time: a format that changed must
+        not end a wait.
+    """
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        zoned = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+        return zoned.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
