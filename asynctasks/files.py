@@ -30,6 +30,21 @@ __all__ = [
 
 T = TypeVar("T")
 
+KINDS = {
+    ".csv": "text/csv",
+    ".json": "application/json",
+    ".txt": "text/plain",
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ".xml": "application/xml",
+    ".zip": "application/zip",
+}
+"""
+What a file is, by its ending.
+
+A table of our own: that of the standard library is read from the machine, and would
+send different requests from different machines.
+"""
+
 PIECE = 256 * 1024
 """Bytes read from a file at a time."""
 
@@ -131,7 +146,8 @@ def as_body(content: Content, name: str = "content") -> tuple[bytes | BodySource
     if isinstance(content, bytes | bytearray | memoryview):
         return bytes(content), "application/octet-stream"
     if isinstance(content, os.PathLike):
-        return FileBody(content), "application/octet-stream"
+        kind = KINDS.get(Path(content).suffix.lower(), "application/octet-stream")
+        return FileBody(content), kind
     if isinstance(content, AsyncIterable):
         return StreamBody(content), "application/octet-stream"
     remedy = "give text, bytes, a path or an async iterable of bytes"

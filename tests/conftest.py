@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 import gc
 import inspect
 import ipaddress
+import signal
 import sys
 from typing import Any
 from unittest.mock import Mock
@@ -34,6 +35,12 @@ if "stream_writer" in inspect.signature(aiohttp.ClientResponse.__init__).paramet
             super().__init__(*args, **kwargs)
 
     aioresponses.core.ClientResponse = RepairedResponse
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell that runs the tests in the background has Ctrl-C ignored, and children
+    # would inherit that: but some tests are about it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # A shared machine may take its time; what is slow is not wrong.

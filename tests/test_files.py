@@ -323,3 +323,20 @@ async def test_cancelled_saves(tmp_path: Path, turns: int) -> None:
         await saving
 
     assert left(tmp_path) in ({}, {"result.bin": b"x" * 3000})
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.CSV", "text/csv"),
+        ("b.json", "application/json"),
+        ("c.parquet", "application/octet-stream"),
+        ("d", "application/octet-stream"),
+    ],
+)
+def test_file_is_what_its_ending_says(tmp_path: Path, name: str, kind: str) -> None:
+    """A path says what it is; an unknown ending says nothing."""
+    path = tmp_path / name
+    path.write_bytes(b"x")
+
+    assert kind == as_body(path)[1]

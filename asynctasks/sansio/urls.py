@@ -167,7 +167,10 @@ def origin_of(url: str) -> str:
 
 def is_loopback(origin: str) -> bool:
     """Tell whether an origin is on this machine: localhost, 127.0.0.0/8 or ::1."""
-    host = urlsplit(origin).hostname or ""
+    try:
+        host = urlsplit(origin).hostname or ""
+    except ValueError:  # no URL at all
+        return False
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

@@ -346,3 +346,8 @@ def test_no_link_leaves_the_origin(raw: str) -> None:
         seen.port,
     )
     assert (None, None) == (seen.user, seen.password)
+
+
+def test_what_is_no_url_is_not_here() -> None:
+    """A text that is no URL is not on this machine, and no error."""
+    assert not is_loopback("http://[bad")
