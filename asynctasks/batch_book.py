@@ -27,7 +27,7 @@ from .handle import TaskHandle
 from .journal import Journal
 from .sansio.dialect import Prepared, Reconcile, decode_content
 from .sansio.http import Headers, Response
-from .sansio.ledger import Entry
+from .sansio.ledger import Entry, ItemState
 
 
 __all__ = ["Book", "JournalBook", "Kept"]
@@ -214,8 +214,9 @@ class JournalBook(Book):
         return (await self.journal.claim(entry, named=terms.key is not None))[0]
 
     def idempotency_key(self, entry: Entry) -> str:
-        """Return the same for an attempt in whatever run."""
-        name = f"{self.journal.id}/{entry.key}/{len(entry.retries)}"
+        """Return the same for an attempt in whatever run, and another for a retry."""
+        failures = len(entry.retries) + (entry.state is ItemState.FAILED)
+        name = f"{self.journal.id}/{entry.key}/{failures}"
         return str(uuid.uuid5(uuid.NAMESPACE_OID, name))
 
     async def keep(

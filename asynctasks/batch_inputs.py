@@ -77,7 +77,7 @@ def digest(given: Any) -> str:
         InvalidArgument: it is not JSON; give a key instead.
     """
     if isinstance(given, bytes):
-        return hashlib.sha256(given).hexdigest()[:32]
+        return hashlib.sha256(b"bytes:" + given).hexdigest()[:32]
     try:
         text = json.dumps(given, sort_keys=True, allow_nan=False, separators=(",", ":"))
         data = text.encode()

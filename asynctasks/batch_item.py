@@ -169,7 +169,8 @@ somebody cancelled, nor one that may still run.
 def is_retried(entry: Entry, terms: Terms) -> bool:
     """Tell whether an item that failed is to be submitted again."""
     kind = entry.failure.kind if entry.failure is not None else ""
-    return kind in RETRIED and len(entry.retries) < terms.retry_failed
+    done = sum(each in RETRIED for each in entry.retries)
+    return kind in RETRIED and done < terms.retry_failed
 
 
 def build_failure(error: BaseException) -> Failure:

@@ -1,0 +1,249 @@
+"""Lost answers: adopted, submitted again, or told, but never submitted twice."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from asynctasks.aimms import AimmsClient
+from asynctasks.batch import BatchItem, BatchSubmitter
+from asynctasks.client import TaskClient
+from asynctasks.exceptions import ConnectionLost, SubmitOutcomeUnknown
+from asynctasks.sansio.aimms import AimmsDialect
+from asynctasks.sansio.auth import NoAuth
+from asynctasks.sansio.dialect import Capabilities, Launched, Prepared, Reconcile
+from asynctasks.sansio.http import Flow, Request, Response
+from asynctasks.sansio.ledger import ItemState
+from asynctasks.server.faults import Fault
+from asynctasks.transport import Transport
+from tests.batches import POLL, SERVICES, World, collect, connect
+
+
+DONE, UNKNOWN = ItemState.SUCCEEDED, ItemState.UNKNOWN
+
+LAUNCH = {"aimms": "work", "desp": "launch", "oml-v1": "work", "oml-v2": "work"}
+"""What is in the path of the request that starts a task."""
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    made = World()
+    yield made
+    await made.transport.aclose()
+
+
+def given(count: int) -> list[dict[str, Any]]:
+    return [{"x": str(number)} for number in range(count)]
+
+
+@asynccontextmanager
+async def submitter(
+    world: World, path: Path, service: str = "aimms", **options: Any
+) -> AsyncIterator[BatchSubmitter]:
+    async with (
+        connect(service, world.transport) as client,
+        BatchSubmitter(client, path / "run.db", grace=0.05, **options) as made,
+    ):
+        yield made
+
+
+def states(items: list[BatchItem]) -> list[ItemState]:
+    return [item.state for item in items]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_accepted_task_is_found(
+    world: World, tmp_path: Path, service: str
+) -> None:
+    """A task whose acceptance got lost is adopted, where the service lets us look."""
+    fault = Fault(drop="answer")
+    world.simulator.faults.add(fault, method="POST", path=LAUNCH[service])
+    async with submitter(world, tmp_path, service) as made:
+        items = await collect(made.map("work", given(3), limit=1, ordered=True))
+    expected = UNKNOWN if service == "oml-v1" else DONE
+
+    assert [expected, DONE, DONE] == states(items)
+    assert ({}, 3) == (world.twice, world.submissions)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_refused_task_is_submitted_again(
+    world: World, tmp_path: Path, service: str
+) -> None:
+    """A task that is not to be found after the grace was not accepted."""
+    fault = Fault(drop="request")
+    world.simulator.faults.add(fault, method="POST", path=LAUNCH[service])
+    async with submitter(world, tmp_path, service) as made:
+        items = await collect(made.map("work", given(3), limit=1, ordered=True))
+    unknown = service == "oml-v1"
+
+    assert [UNKNOWN if unknown else DONE, DONE, DONE] == states(items)
+    assert ({}, 2 if unknown else 3) == (world.twice, world.submissions)
+    assert [1, 1, 1] == [item.attempts for item in items]
+
+
+async def test_every_second_answer_is_lost(world: World, tmp_path: Path) -> None:
+    """However many answers get lost, every item is run once."""
+    for drop in ("answer", "request") * 5:
+        fault = Fault(drop=drop)
+        world.simulator.faults.add(Fault(), method="POST", path="work")
+        world.simulator.faults.add(fault, method="POST", path="work")
+    async with submitter(world, tmp_path) as made:
+        items = await collect(made.map("work", given(20), limit=5))
+
+    assert [DONE] * 20 == states(items)
+    assert ({}, 20) == (world.twice, world.submissions)
+
+
+async def test_strangers_make_it_unknown(world: World, tmp_path: Path) -> None:
+    """Of two tasks that may be it, neither is taken: both are told."""
+    drops = [Fault(drop="answer")] * 2
+    for fault in drops:
+        world.simulator.faults.add(fault, method="POST", path="work")
+    async with connect("aimms", world.transport) as stranger:
+        async with submitter(world, tmp_path, submits=2) as made:
+            items = await collect(made.map("work", given(2), limit=2))
+        ids = {row["id"] for row in await stranger.select("tasks")}
+
+    assert [UNKNOWN, UNKNOWN] == states(items)
+    assert all(set(item.candidates) <= ids for item in items)
+    assert all(item.candidates for item in items)
+    assert all(isinstance(item.error, SubmitOutcomeUnknown) for item in items)
+    assert 2 == world.submissions
+
+
+async def test_unknown_item_comes_again(world: World, tmp_path: Path) -> None:
+    """An unknown item stays so in the next run, until the user decides."""
+    world.simulator.faults.add(Fault(drop="answer"), method="POST", path="work")
+    async with submitter(world, tmp_path, "oml-v1") as made:
+        (first,) = await collect(made.map("work", given(1)))
+    async with submitter(world, tmp_path, "oml-v1", resume=True) as made:
+        (second,) = await collect(made.map("work", given(1)))
+    options = {"resume": True, "on_unknown": "resubmit"}
+    async with submitter(world, tmp_path, "oml-v1", **options) as made:
+        (third,) = await collect(made.map("work", given(1)))
+
+    assert [UNKNOWN, UNKNOWN, DONE] == states([first, second, third])
+    assert (True, first.failure) == (second.recorded, second.failure)
+    assert (2, 2) == (world.submissions, third.attempts)
+
+
+async def test_unknown_item_can_end_the_batch(world: World, tmp_path: Path) -> None:
+    """With on_unknown="raise" the batch ends, and names the item."""
+    world.simulator.faults.add(Fault(drop="answer"), method="POST", path="work")
+    async with submitter(world, tmp_path, "oml-v1", on_unknown="raise") as made:
+        with pytest.raises(SubmitOutcomeUnknown) as caught:
+            await collect(made.map("work", given(5), limit=1))
+
+    assert caught.value.__notes__[0].startswith("item 0 of the batch")
+    assert world.submissions <= 2
+
+
+async def test_list_that_cannot_be_read_leaves_it_unknown(
+    world: World, tmp_path: Path
+) -> None:
+    """Where the list is refused, the item is unknown; the others go on."""
+    world.simulator.faults.add(Fault(drop="answer"), method="POST", path="work")
+    forbidden = Fault(response=Response(403))
+    world.simulator.faults.add(forbidden, times=99, method="GET", path="tasks/?$")
+    async with submitter(world, tmp_path) as made:
+        items = await collect(made.map("work", given(2), limit=1, ordered=True))
+
+    assert [UNKNOWN, DONE] == states(items)
+    assert ({}, 2) == (world.twice, world.submissions)
+
+
+# --- keys --------------------------------------------------------------------
+
+
+@attrs.frozen
+class Keyed(AimmsDialect):
+    """A service that runs what carries the same key only once."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return attrs.evolve(super().capabilities, reconcile=Reconcile.KEY)
+
+    def launch(self, prepared: Prepared) -> Flow[Launched]:
+        key = prepared.options["id"]
+        bare = attrs.evolve(prepared, options={})
+        flow = super().launch(bare)
+        request = next(flow)
+        assert isinstance(request, Request)
+        try:
+            answer = yield request.with_headers({"Idempotency-Key": key})
+            flow.send(answer)
+        except StopIteration as stop:
+            launched: Launched = stop.value
+            return launched
+        raise AssertionError
+
+
+class KeyKeeper(Transport):
+    """Gives the answer again that it gave to a key before."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self.answers: dict[str, Response] = {}
+        self.lose = 0
+
+    async def send(
+        self, request: Request, *, timeout: float, max_bytes: int
+    ) -> Response:
+        key = request.headers.get("Idempotency-Key")
+        answer = self.answers.get(key or "")
+        if answer is None:
+            answer = await self._transport.send(
+                request, timeout=timeout, max_bytes=max_bytes
+            )
+        if key is not None:
+            self.answers[key] = answer
+            if self.lose:
+                self.lose -= 1
+                raise ConnectionLost("the answer is lost", request.redacted())
+        return answer
+
+    def open(self, request: Request, *, timeout: float, idle: float) -> Any:
+        return self._transport.open(request, timeout=timeout, idle=idle)
+
+    async def aclose(self) -> None:
+        pass
+
+
+def connect_keyed(transport: Transport) -> TaskClient:
+    dialect = Keyed(**attrs.asdict(AimmsClient.local()._dialect))
+    options: Any = {"transport": transport, "poll": POLL}
+    return TaskClient(dialect, "http://localhost:8080", NoAuth(), options)
+
+
+async def test_key_makes_a_repetition_harmless(world: World, tmp_path: Path) -> None:
+    """With a key the submit is sent again, and the service runs it once."""
+    keeper = KeyKeeper(world.transport)
+    keeper.lose = 2
+    async with (
+        connect_keyed(keeper) as client,
+        BatchSubmitter(client, tmp_path / "run.db") as made,
+    ):
+        items = await collect(made.map("work", given(4), limit=2))
+
+    assert [DONE] * 4 == states(items)
+    assert ({}, 4, 4) == (world.twice, world.submissions, len(keeper.answers))
+
+
+async def test_key_is_new_for_a_new_attempt(world: World, tmp_path: Path) -> None:
+    """A retry of a failed item is meant to run again: its key is another."""
+    keeper = KeyKeeper(world.transport)
+    async with (
+        connect_keyed(keeper) as client,
+        BatchSubmitter(client, tmp_path / "run.db") as made,
+    ):
+        batch = made.map("work", [{"x": "1", "fail": 1}], retry_failed=1)
+        items = await collect(batch)
+
+    assert [DONE] == states(items)
+    assert (2, 2) == (world.submissions, len(keeper.answers))
