@@ -225,7 +225,8 @@ class TaskClient:
             inputs: sent as JSON.
             content: instead of *inputs*: text, bytes, the path of a file or an
                 async iterable of bytes, sent as it is.
-            content_type: of *content*; by default text or octet-stream.
+            content_type: of *content*; by default text, or what the ending of a
+                file says, or octet-stream.
             files: instead of both: a form of files, by field name.
 
         Returns:

@@ -30,6 +30,8 @@ __all__ = [
 
 T = TypeVar("T")
 
+OCTETS = "application/octet-stream"
+
 KINDS = {
     ".csv": "text/csv",
     ".json": "application/json",
@@ -144,14 +146,17 @@ def as_body(content: Content, name: str = "content") -> tuple[bytes | BodySource
     if isinstance(content, str):
         return _encoded(content, name), "text/plain; charset=utf-8"
     if isinstance(content, bytes | bytearray | memoryview):
-        return bytes(content), "application/octet-stream"
+        return bytes(content), OCTETS
     if isinstance(content, os.PathLike):
-        kind = KINDS.get(Path(content).suffix.lower(), "application/octet-stream")
-        return FileBody(content), kind
+        return FileBody(content), _kind(Path(content).name)
     if isinstance(content, AsyncIterable):
-        return StreamBody(content), "application/octet-stream"
+        return StreamBody(content), OCTETS
     remedy = "give text, bytes, a path or an async iterable of bytes"
     raise InvalidArgument(name, type(content).__name__, remedy)
+
+
+def _kind(name: str) -> str:
+    return KINDS.get(Path(name).suffix.lower(), OCTETS)
 
 
 def _encoded(text: str, name: str) -> bytes:
@@ -188,6 +193,8 @@ def _part(name: str, given: FileContent) -> Part:
     if filename is None:
         filename = Path(content).name if isinstance(content, os.PathLike) else name
     body, default = as_body(content, f"files[{name!r}]")
+    if default == OCTETS and isinstance(filename, str):
+        default = _kind(filename)
     return Part(name, body, filename, kind or default)
 
 

@@ -163,18 +163,18 @@ def test_parts(tmp_path: Path) -> None:
         }
     )
 
-    octets = "application/octet-stream"
+    excel = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
     assert [
         ("a", "a", "text/plain; charset=utf-8", 4),
-        ("b", "input.xlsx", octets, 2),
-        ("c", "named.csv", octets, 3),
+        ("b", "input.xlsx", excel, 2),
+        ("c", "named.csv", "text/csv", 3),
         ("d", "named.json", "application/json", 2),
         ("e", "other.xlsx", "application/vnd.ms-excel", 2),
     ] == [
         (part.name, part.filename, part.content_type, body_length(part.content))
         for part in parts
     ]
-    assert Part("c", b"1,2", "named.csv", octets) == parts[2]
+    assert Part("c", b"1,2", "named.csv", "text/csv") == parts[2]
 
 
 @pytest.mark.parametrize(
