@@ -9,14 +9,14 @@ from pathlib import Path
 import platform
 import sys
 
-from . import events, imports, lives, requests, server, waiting
+from . import events, imports, lives, server, single, waiting
 from .measure import Figure, Verdict
 
 
 Measured = tuple[list[Figure], list[Verdict]]
 
 BENCHMARKS: dict[str, Callable[[str, bool], Measured]] = {
-    "requests": lambda url, quick: requests.run(url, quick=quick),
+    "single": lambda url, quick: single.run(url, quick=quick),
     "lives": lambda url, quick: lives.run(url, quick=quick),
     "waiting": lambda url, quick: waiting.run(url, quick=quick),
     "events": lambda _, quick: events.run(quick=quick),

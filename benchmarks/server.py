@@ -2,7 +2,8 @@
 A fast server of the AIMMS task API, so that the client is what is measured.
 
 One ``asyncio.Protocol``, no framework: it knows just enough HTTP for the contestants.
-A task is over when its time has passed. ``run()`` serves it from a process of its own.
+A task is over when its time has passed and it was looked at often enough. ``run()``
+serves it from a process of its own.
 """
 
 from __future__ import annotations
@@ -25,21 +26,26 @@ LIST_LIMIT = 100
 
 
 class World:
-    """The tasks: when each was created, and how long it takes."""
+    """The tasks: when each is over, and how often it must be looked at before."""
 
     def __init__(self) -> None:
-        self.tasks: dict[bytes, tuple[float, float]] = {}
+        self.tasks: dict[bytes, list[float]] = {}
         self.requests = 0
 
     def submit(self, body: bytes) -> bytes:
-        seconds = json.loads(body).get("seconds", 0.0) if body else 0.0
+        inputs = json.loads(body) if body else {}
         task_id = b"%032x" % len(self.tasks)
-        self.tasks[task_id] = (time.monotonic(), seconds)
+        seconds = inputs.get("seconds", 0.0)
+        # The answer to the submit is no look.
+        looks = inputs.get("looks", 0) + 1
+        self.tasks[task_id] = [time.monotonic() + seconds, looks, seconds]
         return self.document(task_id)
 
     def document(self, task_id: bytes) -> bytes:
-        created, seconds = self.tasks[task_id]
-        over = time.monotonic() - created >= seconds
+        task = self.tasks[task_id]
+        task[1] -= 1
+        end, looks, seconds = task
+        over = looks <= 0 and time.monotonic() >= end
         return (
             b'{"id":"%b","appName":"Bench","appVersion":"1","serviceName":"bench",'
             b'"state":"%b","createdAt":"2026-01-01 00:00:00.000000","queueTime":0.0,'
