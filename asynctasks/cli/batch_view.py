@@ -129,21 +129,23 @@ class Progress:
     def limits(self) -> str:
         """Say what limits throughput."""
         stats = self.stats()
-        limit = stats.limited_by.value
-        if stats.limited_by is Bottleneck.NOTHING:
-            limit = self.own_limit(stats.open)
+        limit = self.own_limit(stats) or stats.limited_by.value
         return (
             f"limited by: {limit}"
             f" · looks late by {stats.lateness * 1000:.0f} ms"
             f" · {stats.polls_per_finished:.1f} looks per task"
         )
 
-    def own_limit(self, open_: int) -> str:
-        """Say what limits where the client does not."""
-        if open_ >= self.limit:
-            return f"--limit {self.limit}"
-        if self.total is not None and self.ended + open_ >= self.total:
-            return "nothing, it is nearly over"
+    def own_limit(self, stats: ClientStats) -> str:
+        """Say what limits on the side of the batch; empty if it is elsewhere."""
+        if stats.limited_by not in {Bottleneck.NOTHING, Bottleneck.REMOTE_QUEUE}:
+            return ""
+        idle = stats.limited_by is Bottleneck.NOTHING
+        if stats.open >= self.limit:
+            return f"--limit {self.limit}" if idle else ""
+        if self.total is not None and self.ended + stats.open >= self.total:
+            return "nothing, it is nearly over" if idle else ""
+        # The service could have more, were there more submits.
         return "submits, one at a time" if self.serial else "submits"
 
     def trouble(self) -> str:

@@ -62,7 +62,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def progress(clock: Clock) -> Progress:
-    return Progress("solve < in.jsonl", 20, lambda: STATS, limit=9, clock=clock)
+    return Progress("solve < in.jsonl", 20, lambda: STATS, limit=3, clock=clock)
 
 
 def test_rate_is_that_of_this_run(progress: Progress, clock: Clock) -> None:
@@ -176,19 +176,28 @@ def test_screen_without_blocks(
 
 
 @pytest.mark.parametrize(
-    ("limit", "total", "serial", "said"),
+    ("limited_by", "limit", "total", "serial", "said"),
     [
-        (3, 20, False, "--limit 3"),
-        (4, 20, False, "submits"),
-        (4, None, True, "submits, one at a time"),
-        (4, 3, True, "nothing, it is nearly over"),
+        (Bottleneck.NOTHING, 3, 20, False, "--limit 3"),
+        (Bottleneck.NOTHING, 4, 20, False, "submits"),
+        (Bottleneck.NOTHING, 4, None, True, "submits, one at a time"),
+        (Bottleneck.NOTHING, 4, 3, True, "nothing, it is nearly over"),
+        (Bottleneck.REMOTE_QUEUE, 3, 20, True, "remote queue"),
+        (Bottleneck.REMOTE_QUEUE, 4, 20, True, "submits, one at a time"),
+        (Bottleneck.REMOTE_QUEUE, 4, 3, True, "remote queue"),
+        (Bottleneck.POLL_BUDGET, 4, 20, True, "poll budget"),
     ],
 )
 def test_what_limits_where_the_client_does_not(
-    clock: Clock, limit: int, total: int | None, serial: bool, said: str
+    clock: Clock,
+    limited_by: Bottleneck,
+    limit: int,
+    total: int | None,
+    serial: bool,
+    said: str,
 ) -> None:
     """The batch itself has a limit, and an order of its submits."""
-    stats = attrs.evolve(STATS, limited_by=Bottleneck.NOTHING, open=3)
+    stats = attrs.evolve(STATS, limited_by=limited_by, open=3)
     progress = Progress(
         "", total, lambda: stats, limit=limit, serial=serial, clock=clock
     )
