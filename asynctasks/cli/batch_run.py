@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 import os
-from pathlib import Path
 import shlex
-import signal
 import sys
-from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn
 
 import attrs
 
 from .batch_inputs import count_rows, stream
-from .batch_lines import LineFile, build_line, write_line
+from .batch_results import open_results
 from .batch_view import Log, Progress, Screen
 from .connect import connect
 from .exits import Exit
 from .options import Options
-from .terminal import Terminal
-from ..batch import Batch, BatchItem, BatchSubmitter
+from .signals import Stop
+from ..batch import Batch, BatchSubmitter
 from ..client import TaskClient
 from ..exceptions import AsyncTasksError, ConfigError, InvalidArgument, JournalFull
-from ..journal import Journal
 from ..report import BatchReport
 from ..sansio.dialect import Reconcile
 from ..sansio.ledger import ItemState
@@ -37,8 +33,6 @@ __all__ = ["Order", "run_batch"]
 
 REFRESH = 0.125
 """Seconds between two looks of the display."""
-
-SIGNALS = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
 
 ENDS = {
     ItemState.SUCCEEDED: "done",
@@ -123,7 +117,7 @@ class BatchRun:
                 limit=order.limit,
                 serial=client.capabilities.reconcile is Reconcile.ORPHANS,
             )
-            with open_results(self.terminal, order) as results:
+            with open_results(self.terminal, order.out, resume=order.resume) as results:
                 async with submitter_of(order, client) as submitter:
                     await results.replay(order.journal)
                     with self.build_view(progress) as view:
@@ -237,122 +231,3 @@ async def refreshing(view: Log | Screen) -> AsyncIterator[None]:
         with suppress(asyncio.CancelledError):
             await task
         view.refresh()
-
-
-# --- results -----------------------------------------------------------------
-
-
-class Results:
-    """Prints a line for each item that ended."""
-
-    def __init__(self, terminal: Terminal) -> None:
-        self._terminal = terminal
-
-    async def replay(self, journal: str) -> None:
-        """Write what ended in earlier runs, where it does not come again."""
-
-    def add(self, item: BatchItem) -> None:
-        """Write the line of an item, if it is over."""
-        if item.state.settled:
-            self.write(item)
-
-    def write(self, item: BatchItem) -> None:
-        """Write the line of an item."""
-        self._terminal.write_raw(write_line(build_line(item)))
-
-
-class ResultFile(Results):
-    """Writes the lines to a file, which it makes whole again first."""
-
-    def __init__(self, terminal: Terminal, file: LineFile, *, resume: bool) -> None:
-        super().__init__(terminal)
-        self._file = file
-        self._resume = resume
-
-    async def replay(self, journal: str) -> None:
-        """Write what the journal has: an earlier run may have been cut off anywhere."""
-        if self._resume:
-            with writable(self._file):
-                await asyncio.to_thread(self._file.replace, recorded_lines(journal))
-
-    def write(self, item: BatchItem) -> None:
-        """Write the line of an item, unless it was replayed."""
-        if not (self._resume and item.recorded and item.ok):
-            with writable(self._file):
-                self._file.write(write_line(build_line(item)))
-
-
-def recorded_lines(journal: str) -> Iterator[bytes]:
-    """Yield the lines of the items that have a result. It blocks."""
-    with Journal.read(journal) as reader:
-        for entry in reader.items(ItemState.SUCCEEDED):
-            yield write_line(build_line(entry))
-
-
-@contextmanager
-def open_results(terminal: Terminal, order: Order) -> Iterator[Results]:
-    """Open what takes the lines."""
-    if order.out == "-":
-        yield Results(terminal)
-        return
-    with LineFile(Path(order.out), fresh=not order.resume) as file:
-        yield ResultFile(terminal, file, resume=order.resume)
-
-
-@contextmanager
-def writable(file: LineFile) -> Iterator[None]:
-    """Say that results cannot be written; the journal has them."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as exc:
-        raise JournalFull(str(file.path), f"cannot be written: {exc.strerror}") from exc
-
-
-# --- signals -----------------------------------------------------------------
-
-
-class Stop:
-    """
-    What signals do: the first one cancels the work, the second one ends the process.
-
-    Args:
-        leave: ends the process.
-    """
-
-    def __init__(self, leave: Callable[[Exit], NoReturn]) -> None:
-        self.code: Exit | None = None
-        """How the process will end; None if nothing stopped it."""
-
-        self._leave = leave
-        self._task: asyncio.Task[Any] | None = None
-
-    def __enter__(self) -> Self:
-        loop = asyncio.get_running_loop()
-        self._task = asyncio.current_task()
-        # Where there are no such handlers, Ctrl-C raises KeyboardInterrupt.
-        with suppress(NotImplementedError, RuntimeError):
-            for number, code in SIGNALS.items():
-                loop.add_signal_handler(number, self._receive, code)
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        loop = asyncio.get_running_loop()
-        for number in SIGNALS:
-            with suppress(NotImplementedError, RuntimeError):
-                loop.remove_signal_handler(number)
-        if self.code is not None and self._task is not None:
-            self._task.uncancel()
-
-    def _receive(self, code: Exit) -> None:
-        if self.code is not None:
-            self._leave(code)
-        self.code = code
-        if self._task is not None:
-            self._task.cancel()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+import json
 from pathlib import Path
 import threading
+from typing import Any
 
 from click.testing import CliRunner, Result
 import pytest
@@ -109,3 +111,16 @@ def vantiq(url: str) -> tuple[str, ...]:
 def desp(url: str) -> tuple[str, ...]:
     """Return the options for the server as DESP."""
     return ("--protocol", "desp", "--username", "ann", "--url", url)
+
+
+@pytest.fixture
+def write(isolated: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Write inputs into the working directory."""
+    monkeypatch.chdir(isolated)
+
+    def write(rows: list[Any], name: str = "in.jsonl") -> str:
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (isolated / name).write_text(text)
+        return name
+
+    return write

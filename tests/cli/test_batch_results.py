@@ -1,0 +1,38 @@
+"""The lines of a batch, in one run or in several."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from asynctasks.server.app import LocalServer
+from tests.cli.batches import Write
+from tests.cli.conftest import Run
+
+
+def test_resuming_writes_the_same_lines(
+    run: Run, local: tuple[str, ...], write: Write, server: LocalServer
+) -> None:
+    """What ended is not submitted again, and a line that was cut off is repaired."""
+    given = ("batch", "echo", write([{"resumed": n} for n in range(10)]), *local)
+    out = ("--out", "out.jsonl", "--journal", "run.db")
+    first = run(*given, *out)
+    lines = set(Path("out.jsonl").read_text().splitlines())
+    Path("out.jsonl").write_text('{"index":7,"key')
+    submitted = server.simulator.submissions.total()
+    again = run(*given, *out)
+    resumed = run(*given, *out, "--resume")
+
+    assert [0, 2, 0] == [each.exit_code for each in (first, again, resumed)]
+    assert lines == set(Path("out.jsonl").read_text().splitlines())
+    assert submitted == server.simulator.submissions.total()
+
+
+def test_resuming_to_stdout_tells_all(
+    run: Run, local: tuple[str, ...], write: Write
+) -> None:
+    """Whoever reads the output gets the same lines again."""
+    given = ("batch", "echo", write([{"n": n} for n in range(5)]), *local)
+    first, second = run(*given), run(*given, "--resume")
+
+    assert 5 == len(first.stdout.splitlines())
+    assert set(first.stdout.splitlines()) == set(second.stdout.splitlines())
