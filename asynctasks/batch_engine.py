@@ -16,14 +16,11 @@ from .batch_record import Ground, Record
 from .batch_recovery import recover
 from .batch_remote import Remote
 from .batch_shelf import Shelf, Slots
-from .exceptions import AsyncTasksError, InvalidState, RecordedError
-from .sansio.ledger import Entry, ItemState, Step
+from .exceptions import InvalidState, RecordedError
+from .sansio.ledger import Entry, ItemState
 
 
 __all__ = ["Engine"]
-
-CANCEL_WITHIN = 10.0
-"""Seconds that the cancels of ``on_cancel="cancel_remote"`` take at most."""
 
 
 class Engine:
@@ -154,7 +151,9 @@ class Engine:
         self._over = True
         handles = [life for life in lives if life.entry.state is ItemState.SUBMITTED]
         if (self._terms.on_cancel or self._remote.policies[0]) != "leave":
-            await self._cancel_remote(handles)
+            async with asyncio.TaskGroup() as group:
+                for life in handles:
+                    group.create_task(life.end_remotely())
         return [
             life.entry.token
             for life in handles
@@ -167,24 +166,6 @@ class Engine:
             tasks.append(self._feeding)
         if tasks:
             await asyncio.wait(tasks)
-
-    async def _cancel_remote(self, lives: list[Record]) -> None:
-        """Cancel tasks; an item whose task was ended is to be done again."""
-
-        async def cancel(life: Record) -> None:
-            handle = life.attach()
-            try:
-                async with asyncio.timeout(CANCEL_WITHIN):
-                    status = await handle.cancel(timeout=CANCEL_WITHIN)
-            except (AsyncTasksError, TimeoutError) as exc:
-                self._remote.logger.warning("%s cannot be cancelled: %s", handle, exc)
-                return
-            if status.state.value in {"cancelled", "failed"}:
-                await life.written(life.step(Step.WITHDRAW))
-
-        async with asyncio.TaskGroup() as group:
-            for life in lives:
-                group.create_task(cancel(life))
 
     # --- inputs --------------------------------------------------------------
 

@@ -6,7 +6,8 @@ import attrs
 
 from .batch_item import BatchItem, is_retried, observe
 from .batch_record import Record
-from .batch_submit import FATAL, submit
+from .batch_remote import FATAL
+from .batch_submit import submit
 from .exceptions import (
     AsyncTasksError,
     InvalidArgument,

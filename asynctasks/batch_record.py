@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -13,10 +14,14 @@ from .batch_remote import Remote
 from .batch_shelf import Slots
 from .exceptions import AsyncTasksError, JournalError
 from .handle import TaskHandle
+from .sansio.dialect import TaskState
 from .sansio.ledger import Entry, ItemState, Step, advance
 
 
 __all__ = ["Ground", "Record"]
+
+CANCEL_WITHIN = 10.0
+"""Seconds that the cancel of ``on_cancel="cancel_remote"`` takes at most."""
 
 
 @attrs.define(kw_only=True)
@@ -111,6 +116,18 @@ class Record:
         if self.handle is None:
             self.handle = self.ground.remote.attach(self.entry.token)
         return self.handle
+
+    async def end_remotely(self) -> None:
+        """Cancel the task; an item whose task was ended is to be done again."""
+        handle = self.attach()
+        try:
+            async with asyncio.timeout(CANCEL_WITHIN):
+                status = await handle.cancel(timeout=CANCEL_WITHIN)
+        except (AsyncTasksError, TimeoutError) as exc:
+            self.ground.remote.logger.warning("%s cannot be cancelled: %s", handle, exc)
+            return
+        if status.state in {TaskState.CANCELLED, TaskState.FAILED}:
+            await self.written(self.step(Step.WITHDRAW))
 
     def item(self) -> BatchItem:
         """Return what the consumer gets."""

@@ -10,14 +10,35 @@ from typing import Any
 import attrs
 
 from .desk import Desk
-from .exceptions import AsyncTasksError, ConnectError, RateLimited, ServiceBroken
+from .exceptions import (
+    AsyncTasksError,
+    AuthenticationFailed,
+    ConfigError,
+    ConnectError,
+    InvalidState,
+    JournalError,
+    ProxyError,
+    RateLimited,
+    ServiceBroken,
+    TlsError,
+)
 from .handle import TaskHandle
 from .sansio.dialect import Dialect, Prepared, Reconcile, TaskRef
 from .sansio.reconcile import Lost, find_lost
 from .sansio.token import parse_token
 
 
-__all__ = ["Remote", "is_postponed"]
+__all__ = ["FATAL", "Remote", "is_postponed"]
+
+FATAL = (
+    AuthenticationFailed,
+    ConfigError,
+    InvalidState,
+    JournalError,
+    ProxyError,
+    TlsError,
+)
+"""What every item would meet: the batch submits no more, and says so at its end."""
 
 UNAVAILABLE = 503
 
@@ -117,7 +138,7 @@ class Remote:
         self, service: str, config_id: str | None, began: float
     ) -> list[TaskRef]:
         """List the tasks that may be of a submit that began at a loop's time."""
-        lost = Lost(service=service, began=began, config_id=config_id)
+        lost = Lost(service=service, began=began, config_id=config_id, whole=True)
         return await self._desk.driver.drive(find_lost(self.dialect, lost))
 
     async def ask_cancel(self, handle: TaskHandle) -> None:

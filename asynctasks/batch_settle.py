@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from .batch_book import JournalBook
 from .batch_item import build_failure
-from .batch_remote import Remote
+from .batch_remote import FATAL, Remote
 from .exceptions import AsyncTasksError, UnsupportedOperation
 from .handle import TaskHandle
 from .sansio.dialect import Reconcile, TaskRef
@@ -49,6 +49,10 @@ async def settle(
     Returns:
         The entry: accepted (with the handle), withdrawn, or in doubt. It is written
         in order; the caller's next word comes after.
+
+    Raises:
+        AsyncTasksError: the service cannot be asked at all, or not within the client's
+            patience; the intent stays what it is, to be settled by another run.
     """
     if remote.reconcile is Reconcile.KEY:
         # Submitting it again is no repetition: the service knows the key.
@@ -56,6 +60,8 @@ async def settle(
     try:
         refs = await _look(entry, book, remote, grace, SKEW if earlier else 0.0)
     except AsyncTasksError as exc:
+        if isinstance(exc, FATAL) or exc.retryable:
+            raise
         if not isinstance(exc, UnsupportedOperation):
             remote.logger.warning("item %r cannot be settled: %s", entry.key, exc)
         return _doubt(book, entry, error, ()), None
@@ -75,18 +81,25 @@ async def _look(
     submitted = entry.timings.submitted or book.now()
     began = book.loop_time(min(submitted, book.now())) - skew
     wait = FIRST_LOOK
+    until = book.now() + remote.patience
     while True:
-        refs = await _candidates(entry, book, remote, began)
-        left = submitted + grace - book.now()
-        if refs or left <= 0:
-            return refs or []
+        try:
+            refs = await _candidates(entry, book, remote, began)
+        except AsyncTasksError as exc:
+            if not exc.retryable or book.now() > until:
+                raise
+            left = LONGEST_WAIT
+        else:
+            left = submitted + grace - book.now()
+            if refs or left <= 0:
+                return refs
         await asyncio.sleep(min(wait, left))
         wait = min(LONGEST_WAIT, wait * 2)
 
 
 async def _candidates(
     entry: Entry, book: JournalBook, remote: Remote, began: float
-) -> Sequence[TaskRef] | None:
+) -> Sequence[TaskRef]:
     found = await remote.find(entry.service, entry.config_id, began)
     if not found:
         return found

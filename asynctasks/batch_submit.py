@@ -10,36 +10,20 @@ from typing import Any
 from .batch_book import JournalBook
 from .batch_item import build_failure
 from .batch_record import Record
-from .batch_remote import is_postponed
+from .batch_remote import FATAL, is_postponed
 from .batch_settle import settle
 from .exceptions import (
     AsyncTasksError,
-    AuthenticationFailed,
-    ConfigError,
     InvalidArgument,
-    InvalidState,
-    JournalError,
-    ProxyError,
     RateLimited,
     SubmitOutcomeUnknown,
-    TlsError,
 )
 from .sansio.dialect import Prepared, Reconcile
 from .sansio.ledger import Entry, ItemState, Step, advance
 from .sansio.retry import RetryPolicy, backoff
 
 
-__all__ = ["FATAL", "submit"]
-
-FATAL = (
-    AuthenticationFailed,
-    ConfigError,
-    InvalidState,
-    JournalError,
-    ProxyError,
-    TlsError,
-)
-"""What every item would meet: the batch submits no more, and says so at its end."""
+__all__ = ["submit"]
 
 PUT_OFF = RetryPolicy(wait_initial=1.0, wait_max=30.0, wait_jitter=1.0)
 """The waits before a submit is tried again that the service cannot take now."""

@@ -13,12 +13,17 @@ import pytest
 from asynctasks.aimms import AimmsClient
 from asynctasks.batch import BatchItem, BatchSubmitter
 from asynctasks.client import TaskClient
-from asynctasks.exceptions import ConnectionLost, SubmitOutcomeUnknown
+from asynctasks.exceptions import (
+    AuthenticationFailed,
+    ConnectionLost,
+    SubmitOutcomeUnknown,
+)
 from asynctasks.sansio.aimms import AimmsDialect
 from asynctasks.sansio.auth import NoAuth
 from asynctasks.sansio.dialect import Capabilities, Launched, Prepared, Reconcile
 from asynctasks.sansio.http import Flow, Request, Response
 from asynctasks.sansio.ledger import ItemState
+from asynctasks.sansio.retry import RetryPolicy
 from asynctasks.server.faults import Fault
 from asynctasks.transport import Transport
 from tests.batches import POLL, SERVICES, World, collect, connect
@@ -155,6 +160,38 @@ async def test_list_that_cannot_be_read_leaves_it_unknown(
         items = await collect(made.map("work", given(2), limit=1, ordered=True))
 
     assert [UNKNOWN, DONE] == states(items)
+    assert ({}, 2) == (world.twice, world.submissions)
+
+
+async def test_outage_is_waited_for(world: World, tmp_path: Path) -> None:
+    """While the list cannot be had for a while, nothing is decided."""
+    world.simulator.faults.add(Fault(drop="answer"), method="POST", path="work")
+    broken = Fault(response=Response(503))
+    world.simulator.faults.add(broken, times=11, method="GET", path="tasks/?$")
+    retry = RetryPolicy(attempts=10, wait_initial=0.0, wait_jitter=0.0)
+    async with (
+        connect("aimms", world.transport, retry=retry) as client,
+        BatchSubmitter(client, tmp_path / "run.db", grace=0.05) as made,
+    ):
+        items = await collect(made.map("work", given(2), limit=1, ordered=True))
+
+    assert [DONE, DONE] == states(items)
+    assert ({}, 2) == (world.twice, world.submissions)
+
+
+async def test_refused_credentials_decide_nothing(world: World, tmp_path: Path) -> None:
+    """What the credentials keep us from finding out is left to the next run."""
+    world.simulator.faults.add(Fault(drop="answer"), method="POST", path="work")
+    refused = Fault(response=Response(401))
+    world.simulator.faults.add(refused, times=99, method="GET", path="tasks/?$")
+    async with submitter(world, tmp_path) as made:
+        with pytest.raises(AuthenticationFailed):
+            await collect(made.map("work", given(2), limit=1))
+    world.simulator.faults.clear()
+    async with submitter(world, tmp_path, resume=True) as made:
+        items = await collect(made.map("work", given(2), ordered=True))
+
+    assert [DONE, DONE] == states(items)
     assert ({}, 2) == (world.twice, world.submissions)
 
 

@@ -22,7 +22,7 @@ __all__ = ["Lost", "find_lost", "service_time"]
 T = TypeVar("T")
 
 ROWS = 10_000
-"""Rows of a list that are searched at most."""
+"""Rows of a list that are searched at most, unless the whole is wanted."""
 
 
 @attrs.frozen(kw_only=True)
@@ -38,6 +38,10 @@ class Lost:
 
     known: frozenset[str] = frozenset()
     """The ids of tasks that are accounted for."""
+
+    whole: bool = False
+    """Whether the whole list is searched, however long: what is not found is not there.
+    """
 
     def may_be(self, ref: TaskRef, status: TaskStatus, since: datetime | None) -> bool:
         """Tell whether a task may be the one, as far as it shows."""
@@ -72,7 +76,7 @@ def _find_orphans(dialect: Dialect, lost: Lost) -> Flow[list[TaskRef]]:
     found: dict[str, TaskRef] = {}
     query: Query | None = dialect.build_survey([TaskRef(id="")])
     read = 0
-    while query is not None and read < ROWS:
+    while query is not None and (lost.whole or read < ROWS):
         page = yield from _overhear(dialect.select(dialect.task_resource, query), heard)
         since = service_time(heard[0], lost.began)
         for row in page.rows:
