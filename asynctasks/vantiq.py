@@ -49,6 +49,7 @@ from .sansio.vantiq_requests import (
     Given,
     build_part,
     check_upload,
+    content_of,
     count_query,
     select_query,
     topic_id,
@@ -134,6 +135,13 @@ class Vantiq:
             f"{type(self).__name__}(server={self._server}, "
             f"is_connected={self._session.opened}, "
             f"is_authenticated={self.is_authenticated()})"
+        )
+
+    def __str__(self) -> str:
+        return (
+            f"{type(self).__name__} connection to {self._server}, "
+            f"is_connected: {self._session.opened}, "
+            f"is_authenticated: {self.is_authenticated()}"
         )
 
     # --- life cycle ----------------------------------------------------------
@@ -394,7 +402,7 @@ class Vantiq:
         def build() -> Request:
             return self._session.api.get(resource, resource_id)
 
-        return await self._session.perform("select_one", build, timeout=timeout)
+        return await self._session.perform("selectOne", build, timeout=timeout)
 
     async def count(
         self,
@@ -508,7 +516,7 @@ class Vantiq:
         def build() -> Request:
             return self._session.api.delete(resource, _key(resource_id))
 
-        return await self._session.perform("delete_one", build, timeout=timeout)
+        return await self._session.perform("delete", build, timeout=timeout)
 
     async def batch(
         self, requests: Iterable[Batched], *, timeout: float | None = None
@@ -664,7 +672,7 @@ class Vantiq:
                 VantiqResources.NAMESPACES, _key(namespace), suffix="/authorizedUsers"
             )
 
-        name = "get_namespace_users"
+        name = "getNamespaceUsers"
         return await self._session.perform(name, build, timeout=timeout)
 
     # --- documents -----------------------------------------------------------
@@ -701,9 +709,7 @@ class Vantiq:
             body: bytes | BodySource = (
                 await asyncio.to_thread(FileBody, Path(name))
                 if inmem is None
-                else inmem.encode()
-                if isinstance(inmem, str)
-                else bytes(inmem)
+                else content_of(inmem)
             )
             part = build_part(body, content_type, name, doc_name)
 

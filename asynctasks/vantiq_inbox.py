@@ -185,8 +185,16 @@ class Inbox:
             answer = self._callback(what, frame)
             if answer is not None:
                 await answer
-        except Exception:
+        except (Exception, asyncio.CancelledError):
+            if _is_cancelled():
+                raise
             self._forget(self.request_id, frame)
             self._logger.exception(
                 "The callback of %s raised; it stays subscribed", self.request_id
             )
+
+
+def _is_cancelled() -> bool:
+    """Tell whether the worker is cancelled, not something that a callback awaits."""
+    worker = asyncio.current_task()
+    return worker is not None and worker.cancelling() > 0

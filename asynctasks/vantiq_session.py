@@ -20,6 +20,7 @@ from .exceptions import (
     AsyncTasksError,
     AttemptTimeout,
     InvalidArgument,
+    SubscriberClosed,
     VantiqException,
 )
 from .hooks import Hooks
@@ -333,8 +334,11 @@ class Session:
 
         Raises:
             AsyncTasksError: no connection could be made.
+            SubscriberClosed: the client was closed.
         """
-        transport, _ = self.open()
+        if self._opened is None:
+            raise SubscriberClosed("the client was closed")
+        transport, _ = self._opened
         return await transport.connect(
             self._shaped(self.api.socket, None),
             timeout=self._connect_timeout,

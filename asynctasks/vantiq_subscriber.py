@@ -108,7 +108,10 @@ class VantiqSubscriber:
             VantiqException: the server cannot be reached or refuses the token.
         """
         self._started = asyncio.get_running_loop().create_future()
-        self._task = asyncio.create_task(self._run(), name="asynctasks-vantiq")
+        # Both now, so that closing in this very moment ends them.
+        name = "asynctasks-vantiq"
+        self._cycling = asyncio.create_task(self._cycle(), name=f"{name}-reader")
+        self._task = asyncio.create_task(self._run(self._cycling), name=name)
         await self.started()
         return self._task
 
@@ -135,9 +138,7 @@ class VantiqSubscriber:
         if workers:
             await asyncio.wait(workers, timeout=CLOSE_WITHIN)
 
-    async def _run(self) -> None:
-        cycling = asyncio.create_task(self._cycle(), name="asynctasks-vantiq-reader")
-        self._cycling = cycling
+    async def _run(self, cycling: asyncio.Task[None]) -> None:
         try:
             await asyncio.wait([cycling])
         finally:

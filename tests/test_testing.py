@@ -19,12 +19,16 @@ from asynctasks.exceptions import (
     ConnectError,
     ConnectionLost,
     InvalidState,
+    RemoteProtocolError,
     ResponseTooLarge,
+    VantiqException,
 )
 from asynctasks.sansio.http import ERROR_BODY, BodySource, JoinedBody, Request, Response
 from asynctasks.server.app import LocalServer
 from asynctasks.server.simulator import Simulator
+from asynctasks.server.world import vantiq_world
 from asynctasks.testing import MemoryTransport, build_simulator, serving
+from asynctasks.vantiq import Vantiq, VantiqResources
 
 
 virtual = pytest.mark.virtual_time
@@ -265,3 +269,45 @@ def test_block_that_raises_ends_the_server() -> None:
         raise KeyError("of the block")
 
     assert "asynctasks-server" not in {thread.name for thread in threading.enumerate()}
+
+
+@virtual
+async def test_websockets_in_memory() -> None:
+    """Vantiq's events come through memory, too; a cut connection comes back."""
+    simulator = build_simulator()
+    told: list[Any] = []
+    topic = (VantiqResources.TOPICS, "/a")
+
+    def callback(what: str, message: dict[str, Any]) -> None:
+        told.append(message["value"] if what == "message" else what)
+
+    async with (
+        MemoryTransport(simulator) as transport,
+        Vantiq("http://127.0.0.1", transport=transport) as client,
+    ):
+        await client.set_access_token("developer")
+        await client.subscribe(*topic, None, callback)
+        await client.publish(*topic, {"n": 1})
+        await asyncio.sleep(1)
+        vantiq_world(simulator).cut_sockets()
+        await asyncio.sleep(10)
+        await client.publish(*topic, {"n": 2})
+        await asyncio.sleep(1)
+
+    assert ["connect", {"n": 1}, "gap", "connect", {"n": 2}] == told
+
+
+async def test_function_opens_no_websockets() -> None:
+    """A transport that is a function has no sockets; one that is closed neither."""
+    transport = MemoryTransport(lambda _: Response(204))
+    async with Vantiq("http://127.0.0.1", transport=transport) as client:
+        await client.set_access_token("any")
+        with pytest.raises(VantiqException, match="opens no WebSockets"):
+            await client.start_subscriber_transport()
+    world = MemoryTransport(build_simulator())
+    asked = {"timeout": 1.0, "heartbeat": 1.0, "max_bytes": 1}
+    with pytest.raises(RemoteProtocolError):
+        await world.connect(GET, **asked)
+    await world.aclose()
+    with pytest.raises(ConnectError):
+        await world.connect(GET, **asked)

@@ -437,7 +437,8 @@ async def test_life(server: ScriptedVantiq) -> None:
 
     shown = f"Vantiq(server={server.url}, is_connected={{0}}, is_authenticated={{0}})"
     assert (shown.format(False), shown.format(True)) == (before, during)
-    assert str(client) == before
+    connection = f"Vantiq connection to {server.url}, is_connected: False, "
+    assert f"{connection}is_authenticated: False" == str(client)
     assert (server.url, "2") == (client.get_server(), client.get_api_version())
     assert "/api/v2/resources/custom/T" == server.requests[0].url
     assert [None] * 4 == [

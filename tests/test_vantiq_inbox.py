@@ -194,3 +194,34 @@ async def test_end_is_told_once() -> None:
     await desk.finish()
 
     assert ["over"] == ends
+
+
+async def test_cancelled_callback_is_one_that_raised() -> None:
+    """A callback that awaits something cancelled loses that event only."""
+    told: list[Any] = []
+
+    async def callback(what: str, message: Frame) -> None:
+        told.append(message["value"])
+        if len(told) == 1:
+            raise asyncio.CancelledError
+
+    inbox = Desk(callback=callback).inbox
+    for value in (1, 2):
+        inbox.put("message", {"value": value})
+    inbox.end()
+    async with asyncio.timeout(2):
+        await inbox.start()
+
+    assert [1, 2] == told
+
+
+async def test_worker_can_be_cancelled() -> None:
+    """A worker that is cancelled while a callback runs ends."""
+    desk = Desk()
+    desk.hold.clear()
+    desk.put(1)
+    worker = desk.inbox.start()
+    await asyncio.sleep(0.01)
+    worker.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await worker

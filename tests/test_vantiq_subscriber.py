@@ -583,3 +583,23 @@ async def test_status_of_a_document(server: ScriptedVantiq, client: Vantiq) -> N
     server.answer("GET /api/v1/resources/custom/T", Answer(200, [1]))
 
     assert [1] == (await client.select("T")).body
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 5, 10, 40])
+async def test_closing_while_it_starts(server: ScriptedVantiq, turns: int) -> None:
+    """A client that is closed while the transport starts leaves nothing behind."""
+    before = asyncio.all_tasks()
+    client = Vantiq(server.url)
+    await client.set_access_token("tok")
+    starting = asyncio.create_task(client.start_subscriber_transport())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    async with asyncio.timeout(2):
+        await client.close()
+        await asyncio.wait([starting])
+
+    ours = {task.get_name() for task in asyncio.all_tasks() - before}
+    assert set() == {name for name in ours if name.startswith("asynctasks-vantiq")}
+    assert starting.exception() is not None or (
+        starting.result() is not None and starting.result().done()
+    )

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from asynctasks import (
+    AuthenticationFailed,
+    ConfigError,
     Event,
+    InvalidArgument,
     LocalServer,
     PollPolicy,
+    Profile,
     TaskFailed,
+    TaskLost,
     TaskState,
     Vantiq,
     VantiqException,
@@ -251,3 +257,107 @@ async def test_client_stays_open(worker: Worker, client: Vantiq) -> None:
         assert 2 == await tasks.run("double", {"x": 1}, timeout=5)
 
     assert client.is_authenticated()
+
+
+# --- of a profile ------------------------------------------------------------
+
+
+def profile(**settings: Any) -> Profile:
+    return Profile(name="test", protocol="vantiq", **settings)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"token": "developer"}, {"username": "developer", "password": "developer"}],
+    ids=["token", "password"],
+)
+async def test_profile(server: LocalServer, settings: dict[str, str]) -> None:
+    """A client of a profile has a Vantiq client of its own, and closes it."""
+    made = VantiqTasks.from_profile(profile(url=server.url, **settings))
+    async with made as tasks:
+        assert {"x": 1} == await tasks.run("echo", {"x": 1}, timeout=5)
+        assert 1 == len(server.vantiq.sockets)
+
+    assert not made._client.is_authenticated()
+
+
+async def test_profile_with_files(server: LocalServer, tmp_path: Path) -> None:
+    """The token may be in a file, and the type may have another name."""
+    path = tmp_path / "token"
+    path.write_text("developer\n")
+    path.chmod(0o600)
+    given = profile(url=server.url, token_file=path, task_type="Job")
+    async with VantiqTasks.from_profile(given) as tasks:
+        await tasks.create_type()
+        assert {"x": 1} == await tasks.run("echo", {"x": 1}, timeout=5)
+
+
+async def test_profile_with_a_wrong_password(server: LocalServer) -> None:
+    """A password that is refused is said by the submit; nothing hangs."""
+    settings = {"username": "developer", "password": "wrong"}
+    async with VantiqTasks.from_profile(profile(url=server.url, **settings)) as tasks:
+        with pytest.raises(AuthenticationFailed):
+            await tasks.submit("echo", {})
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"token": "t"},
+        {"url": "https://dev.example"},
+        {"url": "https://dev.example", "password": "p"},
+    ],
+    ids=["url", "credential", "username"],
+)
+def test_profile_that_lacks_something(settings: dict[str, str]) -> None:
+    """What is missing is said."""
+    with pytest.raises(ConfigError, match="needs"):
+        VantiqTasks.from_profile(profile(**settings))
+
+
+def test_profile_in_the_clear() -> None:
+    """Credentials do not go over plain http to another machine."""
+    given = profile(url="http://dev.example", token="t")
+    with pytest.raises(InvalidArgument, match="plain http"):
+        VantiqTasks.from_profile(given)
+
+
+# --- rows that go ------------------------------------------------------------
+
+
+async def test_deleted_row_is_a_lost_task(worker: Worker, client: Vantiq) -> None:
+    """Who waits for a task whose row was deleted is told soon, by the event."""
+    worker.hold.clear()
+    async with VantiqTasks(client, poll=OFTEN) as tasks:
+        task = await tasks.submit("double", {"x": 1})
+        waiting = asyncio.create_task(task.result(timeout=10))
+        await asyncio.sleep(0.2)
+        response = await client.delete_one("Task", task.id)
+        assert response.is_success
+        with pytest.raises(TaskLost):
+            await waiting
+
+
+async def test_rows_deleted_in_bulk(worker: Worker, client: Vantiq) -> None:
+    """The same where many rows go at once."""
+    worker.hold.clear()
+    async with VantiqTasks(client, poll=OFTEN) as tasks:
+        task = await tasks.submit("double", {"x": 1})
+        waiting = asyncio.create_task(task.result(timeout=10))
+        await asyncio.sleep(0.2)
+        await client.delete("Task", None)
+        with pytest.raises(TaskLost):
+            await waiting
+
+
+async def test_events_that_the_server_ends(
+    server: LocalServer, worker: Worker, client: Vantiq
+) -> None:
+    """Where the server ends the events, tasks are polled until the next submit."""
+    async with VantiqTasks(client, poll=OFTEN) as tasks:
+        assert tasks._pushed.on
+        server.vantiq.unsubscribe("/types/Task/update")
+        await asyncio.sleep(0.1)
+        assert not tasks._pushed.on
+        assert 2 == await tasks.run("double", {"x": 1}, timeout=5)
+        assert tasks._pushed.on

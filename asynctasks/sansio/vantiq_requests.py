@@ -30,6 +30,7 @@ __all__ = [
     "build_event_path",
     "build_part",
     "check_upload",
+    "content_of",
     "count_query",
     "dump",
     "quote_id",
@@ -312,6 +313,20 @@ def check_upload(
     if code is None:
         return None
     return VantiqError(f"io.vantiq.python.{code}", UPLOAD_ERRORS[code], [])
+
+
+def content_of(inmem: str | bytes | bytearray | memoryview) -> bytes:
+    """
+    Return what is uploaded from memory.
+
+    Raises:
+        InvalidArgument: it is no content.
+    """
+    try:
+        return inmem.encode() if isinstance(inmem, str) else bytes(memoryview(inmem))
+    except (TypeError, UnicodeEncodeError) as exc:
+        remedy = "give text that is valid Unicode, or bytes"
+        raise InvalidArgument("inmem", type(inmem).__name__, remedy) from exc
 
 
 def quote_id(resource_id: str) -> str:

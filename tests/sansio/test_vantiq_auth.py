@@ -6,7 +6,12 @@ import json
 
 import pytest
 
-from asynctasks.exceptions import InvalidArgument, RemoteProtocolError
+from asynctasks.exceptions import (
+    AuthenticationFailed,
+    InvalidArgument,
+    RemoteProtocolError,
+)
+from asynctasks.sansio.auth import Resolve, Secret
 from asynctasks.sansio.http import Headers, Request, Response
 from asynctasks.sansio.vantiq_auth import VantiqAuth
 from asynctasks.sansio.vantiq_requests import Api
@@ -125,3 +130,47 @@ def test_refused_renewal_is_tried_again_later() -> None:
     assert "a" == auth.token
     assert not auth.due(159.0)
     assert auth.due(160.0)
+
+
+def test_token_is_obtained_for_a_password() -> None:
+    """Without a token, the password is changed for one; so it is after a 401."""
+    auth = VantiqAuth(API)
+    assert (False, False, False) == (auth.usable, auth.renewable, auth.due(0.0))
+    auth.obtain_with("secret", "ann")
+
+    assert (True, True, True) == (auth.usable, auth.renewable, auth.due(0.0))
+    for token in ("first", "second"):
+        asked, _ = converse(auth.renew(), tokens(accessToken=token))
+        assert ["/authenticate"] == [request.path for request in asked]
+        assert (token, False) == (auth.token, auth.due(1e9))
+    with pytest.raises(AuthenticationFailed):
+        converse(auth.renew(), tokens(401, error="no"))
+    assert "secret" not in repr(auth)
+
+
+def test_token_is_fetched() -> None:
+    """A token that a callable fetches is fetched when it is needed."""
+    auth = VantiqAuth(API)
+
+    async def fetch() -> str:
+        return "never called here"
+
+    auth.obtain_with(fetch)
+    flow = auth.renew()
+    assert Resolve(fetch) == next(flow)
+    with pytest.raises(StopIteration):
+        flow.send("tok")
+
+    assert "tok" == auth.token
+
+
+def test_refused_renewal_is_followed_by_the_password() -> None:
+    """Where an old token is not renewed, the password still is good."""
+    auth = VantiqAuth(API, refresh_after=10.0)
+    auth.obtain_with(Secret("secret"), "ann")
+    auth.accept("old", None, 0.0)
+    answers = [tokens(401, error="old"), tokens(accessToken="new")]
+    asked, _ = converse(auth.renew(), *answers)
+
+    assert ["/authenticate/refresh", "/authenticate"] == [r.path for r in asked]
+    assert "new" == auth.token

@@ -23,6 +23,7 @@ from asynctasks.sansio.vantiq_requests import (
     build_event_path,
     build_part,
     check_upload,
+    content_of,
     count_query,
     dump,
     quote_id,
@@ -462,3 +463,16 @@ def test_event_path_needs_an_id() -> None:
     """There are no events of nothing."""
     with pytest.raises(InvalidArgument):
         build_event_path(Names.TYPES, "", "insert")
+
+
+@pytest.mark.parametrize("content", ["ü", "ü".encode(), bytearray("ü".encode())])
+def test_content_in_memory(content: str | bytes | bytearray) -> None:
+    """Text and bytes are content."""
+    assert "ü".encode() == content_of(content)
+
+
+@pytest.mark.parametrize("content", [5, None, "\ud800", ["x"]])
+def test_no_content(content: Any) -> None:
+    """A number is not that many zero bytes; odd things are refused."""
+    with pytest.raises(InvalidArgument, match="inmem"):
+        content_of(content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 import json
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -241,3 +242,31 @@ def test_rows_of_events() -> None:
     )
     with pytest.raises(RemoteProtocolError):
         DIALECT.parse_row({"ars_bulkOperation": True, "count": 1})
+
+
+def test_days_of_a_list() -> None:
+    """The days that lists of other services take are those of the creation."""
+    where = {"after": "2026-01-01", "before": "2026-02-01", "service": "solve"}
+    asked, _ = converse(DIALECT.select("tasks", Query(where=where)), answer([]))
+    found = json.loads(parse_qs(asked[0].query)["where"][0])
+    created = {"$gte": "2026-01-01T00:00:00Z", "$lt": "2026-02-01T00:00:00Z"}
+
+    assert {"service": "solve", "ars_createdAt": created} == found
+
+
+def test_one_row() -> None:
+    """A row is read whole, and removed; None and False where there is none."""
+    _, row = converse(DIALECT.select_one("tasks", "t1"), answer([ROW]))
+    _, none = converse(DIALECT.select_one("tasks", "t1"), answer([]))
+    _, there = converse(DIALECT.delete_one("tasks", "t1"), Response(204))
+    _, gone = converse(DIALECT.delete_one("tasks", "t1"), answer([], 404))
+
+    assert (ROW, None, True, False) == (row, none, there, gone)
+
+
+def test_count() -> None:
+    """The number of all tasks is that of the header."""
+    kind = {"Content-Type": "application/json", "X-Total-Count": "7"}
+    _, count = converse(DIALECT.count("tasks", {}), Response(200, Headers(kind), b"[]"))
+
+    assert 7 == count
