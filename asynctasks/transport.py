@@ -467,7 +467,8 @@ class _Sending:
 
     def headers(self) -> dict[str, str]:
         """Return the headers; with the length of a streamed body where known."""
-        headers = dict(self.request.headers)
+        given = self.request.headers
+        headers = given.as_dict() if isinstance(given, Headers) else dict(given)
         body = self.request.body
         length = None if is_small(body) else body_length(body)
         if length is not None:

@@ -106,6 +106,10 @@ class Headers(Mapping[str, str]):
         kept = [pair for pair in self.items() if pair[0] not in added]
         return Headers([*kept, *added.items()])
 
+    def as_dict(self) -> dict[str, str]:
+        """Return a dict of them; quicker than ``dict(headers)``."""
+        return dict(self._items.values())
+
     def _folded(self) -> dict[str, str]:
         return {key: value for key, (_, value) in self._items.items()}
 

@@ -73,6 +73,13 @@ def test_repeated_headers_are_joined() -> None:
     assert {"Link": "a, b, c"} == dict(headers)
 
 
+def test_headers_as_dict() -> None:
+    """The dict has the names as they were given."""
+    headers = Headers([("X-One", "1"), ("x-two", "2"), ("X-ONE", "3")])
+
+    assert dict(headers) == headers.as_dict() == {"X-One": "1, 3", "x-two": "2"}
+
+
 def test_headers_show_no_secrets() -> None:
     """The representation shows the values of harmless headers only."""
     headers = Headers({"Apikey": "secret", "Date": "today", "Set-Cookie": "secret"})
