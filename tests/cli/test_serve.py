@@ -140,3 +140,30 @@ def test_server_serves_until_it_is_told_to_stop(
     assert code == process.returncode
     assert KEY not in out + err
     assert "Traceback" not in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_data_survive_a_restart(run: Run, tmp_path: Path) -> None:
+    """With --data, what was stored is there when the server is started again."""
+    args = [sys.executable, "-m", "asynctasks", "serve", "--port", "0"]
+    options = ("--protocol", "vantiq", "--username", "developer", "-q")
+    given = {"PASSWORD": "developer"}
+    results = []
+    for _ in range(2):
+        with subprocess.Popen(
+            [*args, "--data", "data.sqlite"],
+            cwd=tmp_path,
+            env={"PYTHONPATH": str(ROOT), "PATH": ""},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            place = (*options, "--url", process.stdout.readline().strip())
+            ran = run("run", "echo", "--input", '{"x": 1}', *place, **given)
+            results.append(ran.stdout)
+            listed = run("tasks", *place, **given).stdout
+            process.send_signal(signal.SIGTERM)
+
+    assert ['{\n  "x": 1\n}\n'] * 2 == results
+    assert 2 == listed.count("succeeded")
