@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -22,6 +22,7 @@ import math
 import ssl
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeGuard
+import warnings
 
 import aiohttp
 from aiohttp.http_exceptions import ContentEncodingError
@@ -337,6 +338,13 @@ class AiohttpTransport(Transport):
         except (aiohttp.ClientError, OSError, ValueError) as exc:
             error, cause = translate(exc, request, timeout, self._connect_timeout)
         raise error from cause
+
+    def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
+        # With tracemalloc on, the warning tells where it was made.
+        left = getattr(self, "_owned", False) and self._session is not None
+        if left and not self._closed:
+            message = "a client was not closed; use it with async with, or close it"
+            warn(message, ResourceWarning, stacklevel=2, source=self)
 
     async def aclose(self) -> None:
         """Close the session if it is ours."""

@@ -262,7 +262,7 @@ asyncio.run(main())
         cwd=Path(__file__).parent.parent,
     )
 
-    assert "Unclosed client session" in done.stderr
+    assert "ResourceWarning: a client was not closed" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -1388,3 +1388,17 @@ async def test_sockets_over_tls() -> None:
     ):
         with pytest.raises(RemoteProtocolError, match="status 404"):
             await connect(transport, get(server.url))
+
+
+async def test_transport_that_is_not_closed_is_told_of() -> None:
+    """A session of ours that is left open warns; one of the caller's does not."""
+    transport = AiohttpTransport()
+    async with RawServer(answer()) as server, aiohttp.ClientSession() as session:
+        await send(transport, get(server.url))
+        await send(AiohttpTransport(session), get(server.url))
+        told: list[str] = []
+        transport.__del__(lambda message, *_, **__: told.append(message))
+        await transport.aclose()
+        transport.__del__(lambda message, *_, **__: told.append(message))
+
+    assert ["a client was not closed; use it with async with, or close it"] == told
