@@ -9,7 +9,7 @@ from pathlib import Path
 import platform
 import sys
 
-from . import events, imports, lives, server, single, waiting
+from . import batches, events, imports, lives, server, single, waiting
 from .measure import Figure, Verdict
 
 
@@ -19,6 +19,7 @@ BENCHMARKS: dict[str, Callable[[str, bool], Measured]] = {
     "single": lambda url, quick: single.run(url, quick=quick),
     "lives": lambda url, quick: lives.run(url, quick=quick),
     "waiting": lambda url, quick: waiting.run(url, quick=quick),
+    "batches": lambda url, quick: batches.run(url, quick=quick),
     "events": lambda _, quick: events.run(quick=quick),
     "imports": lambda _, quick: imports.run(quick=quick),
 }
