@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 import gc
+import importlib.util
 import multiprocessing
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -39,7 +41,9 @@ def inputs(count: int) -> Iterator[dict[str, Any]]:
 # --- P8: the price of the journal ------------------------------------------------
 
 
-def batches(url: str, count: int, folder: Path) -> dict[str, Contestant]:
+def batches(
+    url: str, count: int, folder: Path, *, dask: bool = False
+) -> dict[str, Contestant]:
     """Run the same batch by hand, without a journal, and with one."""
     runs = iter(range(1_000_000))
 
@@ -80,11 +84,40 @@ def batches(url: str, count: int, folder: Path) -> dict[str, Contestant]:
                 assert item.ok, item
         return count
 
-    return {
+    async def on_dask() -> int:
+        from distributed import Client, LocalCluster  # noqa: PLC0415 - an extra
+
+        from asynctasks.integrations.dask import submit_on_dask  # noqa: PLC0415
+
+        path = folder / f"{next(runs)}.db"
+        async with (
+            LocalCluster(
+                n_workers=2,
+                threads_per_worker=1,
+                host="127.0.0.1",
+                dashboard_address=None,
+                asynchronous=True,
+            ) as cluster,
+            Client(cluster, asynchronous=True) as dask_client,
+        ):
+            await submit_on_dask(
+                dask_client,
+                partial(AimmsClient.local, url),
+                "bench",
+                inputs(count),
+                journal=path,
+                limit=AT_ONCE,
+            )
+        return count
+
+    contestants: dict[str, Contestant] = {
         "aiohttp, hand-written gather loop": by_hand,
         "asynctasks, map": plain,
         "asynctasks, map with a journal": journalled,
     }
+    if dask and importlib.util.find_spec("distributed") is not None:
+        contestants["asynctasks, a Dask cluster of two workers"] = on_dask
+    return contestants
 
 
 async def write_rows(path: Path, count: int) -> float:
@@ -154,9 +187,9 @@ def run(url: str, *, quick: bool) -> tuple[list[Figure], list[Verdict]]:
     count = 100 if quick else 10_000
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        found = compare(batches(url, count, place), 1 if quick else 3)
+        found = compare(batches(url, count, place, dask=not quick), 1 if quick else 3)
         rows = asyncio.run(write_rows(place / "rows.db", 2_000 if quick else 100_000))
-    _, plain, journalled = found.values()
+    _, plain, journalled, *_ = found.values()
     many = 2_000 if quick else 1_000_000
     return list(found.values()), [
         Verdict(
