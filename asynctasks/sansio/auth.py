@@ -339,10 +339,15 @@ class OAuth2Password(Auth):
 
     def _take(self, response: Response) -> None:
         bare = Response(response.status, response.headers)  # no error shows a token
+        document: Any = None
+        odd = False
         try:
             document = codec.loads(response.body)
         except ResponseDecodeError:
-            raise ResponseDecodeError("JSON", bare, "something else") from None
+            odd = True
+        if odd:
+            # Raised here: the first error shows the body, and must not be the context.
+            raise ResponseDecodeError("JSON", bare, "something else")
         token = field(document, "access_token", str, bare, required=True)
         life = field(document, "expires_in", (int, float), bare)
         self._refresh_token = field(document, "refresh_token", str, bare)

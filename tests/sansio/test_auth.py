@@ -367,6 +367,7 @@ def test_odd_token_answers_show_no_token(body: bytes) -> None:
 
     assert CANARY not in shown
     assert CANARY.encode() not in pickle.dumps(caught.value)
+    assert caught.value.__context__ is None
 
 
 @pytest.mark.parametrize("url", ["http://id.test/token", "id.test/token", "ftp://x/y"])
