@@ -276,14 +276,17 @@ def server_modules_that_know_the_client(package: Package) -> Iterator[str]:
 
 
 def dialects_that_know_each_other(package: Package) -> Iterator[str]:
-    """A service's half never imports another service's."""
+    """What belongs to one service never imports what belongs to another."""
     for module in package:
-        own = module.name.rpartition(".")[2]
-        if own not in DIALECTS:
-            continue
+        own = services_of(module.name)
         for target, each in package.edges(module):
-            if target.rpartition(".")[2] in DIALECTS - {own}:
+            if own and services_of(target) - own:
                 yield f"{module.name}:{each.line} imports {target}"
+
+
+def services_of(name: str) -> set[str]:
+    """Name the service of a module such as server.oml.calls or sansio.oml_calls."""
+    return {part.partition("_")[0] for part in name.split(".")} & DIALECTS
 
 
 def import_cycles(package: Package) -> Iterator[str]:
@@ -625,6 +628,18 @@ VIOLATIONS: list[tuple[Rule, str, str, str]] = [
         dialects_that_know_each_other,
         "server.oml",
         "from ..sansio.aimms import STATES",
+        "imports sansio.aimms",
+    ),
+    (
+        dialects_that_know_each_other,
+        "server.oml.calls",
+        "from ...sansio.aimms import STATES",
+        "imports sansio.aimms",
+    ),
+    (
+        dialects_that_know_each_other,
+        "sansio.oml_calls",
+        "from .aimms import STATES",
         "imports sansio.aimms",
     ),
     (libraries_in_the_wrong_room, "watcher", "import aiohttp", "imports aiohttp"),

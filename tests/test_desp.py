@@ -28,7 +28,7 @@ from asynctasks.sansio.desp_resources import RESOURCES
 from asynctasks.sansio.dialect import Payload, Prepared, TaskState
 from asynctasks.sansio.http import Headers, Request, Response
 from asynctasks.sansio.schedule import PollPolicy
-from asynctasks.server.desp_catalogue import Input, describe
+from asynctasks.server.desp.catalogue import Input, describe
 from asynctasks.server.faults import Fault
 from asynctasks.server.simulator import Simulator
 from asynctasks.testing import MemoryTransport, build_simulator

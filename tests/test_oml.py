@@ -31,10 +31,10 @@ from asynctasks.sansio.http import Headers, Request, Response
 from asynctasks.sansio.schedule import PollPolicy
 from asynctasks.server.app import LocalServer
 from asynctasks.server.context import TaskContext
-from asynctasks.server.oml import OmlQuirks, OmlService
-from asynctasks.server.oml_tokens import Tokens
+from asynctasks.server.oml.service import OmlQuirks, OmlService
+from asynctasks.server.oml.tables import Row
+from asynctasks.server.oml.tokens import Tokens
 from asynctasks.server.simulator import Simulator
-from asynctasks.server.tables import Row
 from asynctasks.server.worker import Worker
 from asynctasks.testing import MemoryTransport, build_simulator
 

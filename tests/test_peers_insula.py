@@ -13,7 +13,7 @@ import warnings
 import pytest
 
 from asynctasks.server.app import LocalServer
-from asynctasks.server.desp_catalogue import Input, describe
+from asynctasks.server.desp.catalogue import Input, describe
 
 
 with warnings.catch_warnings():

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import pytest
 
 from asynctasks.server.app import LocalServer
-from asynctasks.server.vantiq_where import compile_where
+from asynctasks.server.vantiq.where import compile_where
 from asynctasks.vantiq import VantiqOptions
 from tests.timing import MS
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 
 if TYPE_CHECKING:
-    from .aimms_submits import AimmsApp as AimmsApp
+    from .aimms.submits import AimmsApp as AimmsApp
     from .app import LocalServer as LocalServer
     from .context import TaskContext as TaskContext
     from .faults import Fault as Fault
     from .payload import Result as Result
     from .simulator import Simulator as Simulator
-    from .vantiq_world import VantiqWorld as VantiqWorld
+    from .vantiq.world import VantiqWorld as VantiqWorld
 
 __all__ = [
     "AimmsApp",
@@ -30,13 +30,13 @@ __all__ = [
 ]
 
 EXPORTS = {
-    "AimmsApp": ".aimms_submits",
+    "AimmsApp": ".aimms.submits",
     "Fault": ".faults",
     "LocalServer": ".app",
     "Result": ".payload",
     "Simulator": ".simulator",
     "TaskContext": ".context",
-    "VantiqWorld": ".vantiq_world",
+    "VantiqWorld": ".vantiq.world",
 }
 
 

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from aiohttp import ClientSession, ClientTimeout, WSCloseCode, WSMsgType, web
 
-from .aimms_submits import AimmsApp
+from .aimms.submits import AimmsApp
 from .connection import Connection
 from .half import Half, refuse
 from .live import Item, Streamed
@@ -23,7 +23,7 @@ from .simulator import Simulator
 from .storage import SqliteStorage
 from .strangers import bracketed, complaint, target_of
 from .tasks import Executor
-from .vantiq_world import VantiqWorld
+from .vantiq.world import VantiqWorld
 from .worker import Worker
 from .world import build_halves, build_simulator, vantiq_world
 from ..exceptions import ConfigError, ConnectionLost, InvalidState

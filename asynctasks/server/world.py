@@ -6,19 +6,19 @@ from collections.abc import Mapping
 import secrets
 import uuid
 
-from .aimms import AimmsService
-from .aimms_submits import AimmsApp
-from .desp import DespService
-from .desp_processors import register as register_processors
+from .aimms.service import AimmsService
+from .aimms.submits import AimmsApp
+from .desp.processors import register as register_processors
+from .desp.service import DespService
 from .half import Half
-from .oml import OmlService
-from .oml_tokens import Tokens
-from .scripts import register as register_scripts
+from .oml.scripts import register as register_scripts
+from .oml.service import OmlService
+from .oml.tokens import Tokens
 from .services import register
 from .simulator import Simulator
-from .vantiq import VantiqService
-from .vantiq_tasks import TaskRows
-from .vantiq_world import VantiqWorld
+from .vantiq.service import VantiqService
+from .vantiq.tasks import TaskRows
+from .vantiq.world import VantiqWorld
 
 
 __all__ = ["build_halves", "build_simulator", "vantiq_world"]

@@ -15,7 +15,7 @@ from typing import Any
 import uuid
 
 from asynctasks.server.app import LocalServer
-from asynctasks.server.desp_processors import register as register_processors
+from asynctasks.server.desp.processors import register as register_processors
 from asynctasks.server.services import register
 from asynctasks.server.simulator import Simulator
 from asynctasks.server.tasks import Order, SimulatedTask, Submitted

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from asynctasks.server.aimms import AimmsService
+from asynctasks.server.aimms.service import AimmsService
 from asynctasks.server.live import Calculated, Item, Live, Streamed
-from asynctasks.server.vantiq import VantiqService
-from tests.server.vantiq_worlds import make_world
+from asynctasks.server.vantiq.service import VantiqService
+from tests.server.vantiq.worlds import make_world
 from tests.server.worlds import World
 
 

@@ -13,8 +13,8 @@ from asynctasks.sansio.http import Request, Response
 from asynctasks.server.connection import Connection
 from asynctasks.server.live import Item
 from asynctasks.server.speakers import Speakers
-from asynctasks.server.vantiq import VantiqService
-from tests.server.vantiq_worlds import NOW, make_world
+from asynctasks.server.vantiq.service import VantiqService
+from tests.server.vantiq.worlds import NOW, make_world
 
 
 SOCKET = Request("GET", "/api/v1/wsock/websocket")

@@ -14,7 +14,7 @@ import pytest
 
 from asynctasks.exceptions import ConnectionLost, InvalidState
 from asynctasks.sansio.http import Headers, JoinedBody, Request, Response
-from asynctasks.server.aimms import AimmsService
+from asynctasks.server.aimms.service import AimmsService
 from asynctasks.server.connection import Connection
 from asynctasks.server.context import TaskContext
 from asynctasks.server.faults import Fault
@@ -22,9 +22,9 @@ from asynctasks.server.half import Awaited
 from asynctasks.server.live import Item, Storage
 from asynctasks.server.simulator import Simulator
 from asynctasks.server.tasks import Changed, Interrupt, Order
-from asynctasks.server.vantiq import VantiqService
+from asynctasks.server.vantiq.service import VantiqService
 from asynctasks.server.worker import Worker
-from tests.server.vantiq_worlds import make_world
+from tests.server.vantiq.worlds import make_world
 from tests.server.worlds import NOW, count_ids
 
 

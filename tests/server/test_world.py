@@ -8,7 +8,7 @@ import pytest
 
 from asynctasks.sansio.http import Request
 from asynctasks.server.tasks import Order
-from asynctasks.server.vantiq_refusals import Refused
+from asynctasks.server.vantiq.refusals import Refused
 from asynctasks.server.world import (
     build_halves,
     build_simulator,

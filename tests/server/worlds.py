@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from asynctasks.sansio.http import Headers, Request, Response
-from asynctasks.server.aimms import AimmsService
+from asynctasks.server.aimms.service import AimmsService
 from asynctasks.server.simulator import Simulator
 from asynctasks.server.tasks import Changed, Outcome, SimulatedTask, Start, State
 

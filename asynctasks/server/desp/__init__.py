@@ -1,0 +1,3 @@
+"""DESP User Workflow Processing (Insula): processors, jobs and their files."""
+
+from __future__ import annotations

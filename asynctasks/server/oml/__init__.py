@@ -1,0 +1,3 @@
+"""Oracle Machine Learning: scripts in the database, their jobs and tables."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Vantiq: types, procedures, sources and documents, over REST and WebSockets."""
+
+from __future__ import annotations
