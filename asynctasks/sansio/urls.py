@@ -27,8 +27,16 @@ __all__ = [
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
-CONTROLS = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]")
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+"""The controls of ASCII and Latin 1 (C0, DEL and C1): in no id."""
+
+NOT_IN_URLS = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]")
 """Controls, blanks and line separators: in no URL that a server may hand out."""
+
+NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
+
+SEPARATORS = re.compile(r"[/\\]")
+"""What some server takes for the end of a path segment."""
 
 PLAIN = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*")
 """Unreserved characters that make no dot segment: a segment that stays as it is."""
@@ -38,6 +46,9 @@ SECRET_PARTS = re.compile(r"(?<=//).*(?=@)|(?<=[?#]).*", re.DOTALL)
 
 MAX_URL = 8192
 """Characters of a server-given URL at most."""
+
+MAX_ENCODINGS = 8
+"""How often an id may be percent-encoded, one encoding within the other."""
 
 
 def segment(value: str, name: str = "id") -> str:
@@ -49,8 +60,8 @@ def segment(value: str, name: str = "id") -> str:
         name: what the error calls it.
 
     Raises:
-        InvalidArgument: it is empty, holds controls, or climbs in the path
-            (``.`` or ``..`` between slashes, in any encoding).
+        InvalidArgument: it is empty, is no valid Unicode, holds controls, or climbs
+            in the path (``.`` or ``..`` between slashes, in any encoding).
     """
     if not isinstance(value, str):
         raise InvalidArgument(name, value, "must be text (keep numbers such as 007)")
@@ -58,7 +69,7 @@ def segment(value: str, name: str = "id") -> str:
         return value  # most ids are: nothing in it needs a look
     if not value:
         raise InvalidArgument(name, value, "must not be empty")
-    if any(ord(c) < 0x20 or 0x7F <= ord(c) <= 0x9F for c in value):  # noqa: PLR2004 - C0, DEL and C1
+    if CONTROLS.search(value):
         raise InvalidArgument(name, value, "must not contain control characters")
     if _climbs(value):
         raise InvalidArgument(name, value, "must not contain . or .. as a path part")
@@ -75,13 +86,15 @@ def _quote(text: str, name: str, safe: str = "") -> str:
 
 def _climbs(value: str) -> bool:
     """Tell whether a decoder somewhere on the way could see a dot segment."""
-    while True:
-        if any(part in {".", ".."} for part in re.split(r"[/\\]", value)):
+    for _ in range(MAX_ENCODINGS):
+        if not {".", ".."}.isdisjoint(SEPARATORS.split(value)):
             return True
         decoded = unquote(value)
         if decoded == value:
             return False
         value = decoded
+    # Nobody means so many encodings; looking on could take quadratic time.
+    return True
 
 
 def join_query(path: str, params: Mapping[str, str | int | float | bool | None]) -> str:
@@ -114,14 +127,15 @@ def split_base(url: str, name: str = "url") -> tuple[str, str]:
 
     Returns:
         The origin such as ``"https://acme.example"``, without a default port, and
-        the path without its last slash, such as ``"/secure/api/v2.0"`` or ``""``.
+        the path with one slash before and none behind it, such as
+        ``"/secure/api/v2.0"`` or ``""``.
 
     Raises:
-        InvalidArgument: it is no absolute http(s) URL, or carries a user name, a
-            query or a fragment.
+        InvalidArgument: it is no absolute http(s) URL, carries a user name, a query
+            or a fragment, or climbs in the path.
     """
     shown = SECRET_PARTS.sub("…", url) if isinstance(url, str) else url
-    if not isinstance(url, str) or CONTROLS.search(url):
+    if not isinstance(url, str) or NOT_IN_URLS.search(url):
         raise InvalidArgument(name, shown, "must be a URL without blanks or controls")
     try:
         origin = origin_of(url)
@@ -130,10 +144,11 @@ def split_base(url: str, name: str = "url") -> tuple[str, str]:
         raise InvalidArgument(name, shown, f"is not a usable URL: {exc}") from exc
     if parts.query or parts.fragment:
         raise InvalidArgument(name, shown, "a base URL has no query and no fragment")
-    path = parts.path.rstrip("/")
+    path = parts.path.strip("/")
     if _climbs(path):
         raise InvalidArgument(name, shown, "must not contain . or .. as a path part")
-    return origin, _quote(path, name, safe="/%!$&'()*+,;=:@")
+    # Two slashes at the begin would make a host of what follows.
+    return origin, _quote(f"/{path}" if path else "", name, safe="/%!$&'()*+,;=:@")
 
 
 def origin_of(url: str) -> str:
@@ -141,8 +156,8 @@ def origin_of(url: str) -> str:
     Return scheme, host and port of a URL, in the one form used for comparisons.
 
     Raises:
-        ValueError: the URL has none, is neither http nor https, or carries a
-            user name or password.
+        ValueError: the URL has none, is neither http nor https, carries a user name
+            or password, or has a backslash anywhere.
     """
     try:
         parts = urlsplit(url)
@@ -157,6 +172,8 @@ def origin_of(url: str) -> str:
     if "\\" in url:
         raise ValueError("it must not contain a backslash")
     host = (parts.hostname or "").rstrip(".")
+    if not host.isprintable():  # lone surrogates, and what is not to be seen
+        raise ValueError("its host or port is malformed")
     if not host:
         raise ValueError("it names no host")
     host = f"[{host}]" if ":" in host else host
@@ -192,20 +209,28 @@ def resolve_server_url(
             credentials, which is the caller's part).
 
     Returns:
-        The absolute URL, without fragment.
+        The absolute URL, without fragment. As a browser, it quotes what is not
+        ASCII; else the path and the query are as the service wrote them.
 
     Raises:
         UntrustedUrl: it points to another origin (a downgrade to http and another
             port are other origins), carries a user name, or is no http(s) URL.
     """
     home = origin_of(base)
-    if len(raw) > MAX_URL or CONTROLS.search(raw) or "\\" in raw:
+    if len(raw) > MAX_URL or NOT_IN_URLS.search(raw) or "\\" in raw:
         raise UntrustedUrl(raw, home)
     try:
-        url = urljoin(base, raw)
+        url = _quote_beyond_ascii(urljoin(base, raw).partition("#")[0])
         origin = origin_of(url)
     except ValueError as exc:
         raise UntrustedUrl(raw, home) from exc
     if origin != home and origin not in trusted_origins:
         raise UntrustedUrl(raw, home)
-    return url.partition("#")[0]
+    return url
+
+
+def _quote_beyond_ascii(url: str) -> str:
+    """Percent-encode what is not ASCII behind the host, and nothing else."""
+    parts = urlsplit(url)
+    start = len(f"{parts.scheme}://{parts.netloc}")
+    return url[:start] + NOT_ASCII.sub(lambda found: quote(found[0]), url[start:])

@@ -92,6 +92,17 @@ def test_segment_refuses(value: str, remedy: str) -> None:
     assert ("service", remedy) == (caught.value.name, caught.value.remedy)
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["%" + "25" * 100_000, "%" * 100_000 + "3" * 99_999 + "25"],
+    ids=["percent signs", "digits"],
+)
+def test_segment_encoded_without_end(value: str) -> None:
+    """An id of encodings within encodings is refused before they are all undone."""
+    with pytest.raises(InvalidArgument, match=r"must not contain \. or"):
+        segment(value)
+
+
 @given(TEXT)
 def test_segment_is_one_segment(value: str) -> None:
     """The server's decoded path has exactly the expected segments."""
@@ -166,6 +177,7 @@ def test_join_query_refuses_surrogates(params: dict[str, str]) -> None:
         ("https://acme.example:/a", ("https://acme.example", "/a")),
         ("http://[::1]:8080/x", ("http://[::1]:8080", "/x")),
         ("https://acme.example/é%20/", ("https://acme.example", "/%C3%A9%20")),
+        ("https://acme.example//api//", ("https://acme.example", "/api")),
     ],
 )
 def test_split_base(url: str, expected: tuple[str, str]) -> None:
@@ -194,6 +206,8 @@ def test_split_base(url: str, expected: tuple[str, str]) -> None:
         ("https://acme.example\n", "without blanks or controls"),
         (" https://acme.example", "without blanks or controls"),
         ("https://acme.example/\ud800", "must be valid Unicode text"),
+        ("https://acme\ud800.example", "its host or port is malformed"),
+        ("https://acme\xad.example", "its host or port is malformed"),
         (7, "without blanks or controls"),
     ],
 )
@@ -263,6 +277,11 @@ def test_is_loopback(origin: str, expected: bool) -> None:
         ("?page=2", "https://acme.example/pro-api/v2/tasks/7?page=2"),
         ("//acme.example/x", "https://acme.example/x"),
         ("/jobs/oml-1;", "https://acme.example/jobs/oml-1"),
+        ("/é?a=é%20+|", "https://acme.example/%C3%A9?a=%C3%A9%20+|"),
+        ("https:/x", "https://acme.example/x"),
+        ("https:x", "https://acme.example/pro-api/v2/tasks/x"),
+        ("///x", "https://acme.example/x"),
+        ("/%2e%2e/x", "https://acme.example/%2e%2e/x"),
         ("", BASE),
     ],
 )
@@ -301,6 +320,12 @@ FOREIGN = {
     "bad address": "https://[::1/x",
     "no host": "https://:443/x",
     "encoded host": "https://acme%2Eexample/x",
+    "downgrade without a host": "http:/x",
+    "wide letters": "https://\uff41cme.example/x",
+    "soft hyphen": "https://ac\xadme.example/x",
+    "port of other digits": "https://acme.example:٤٤٣/x",
+    "no Unicode": "/\udcff",
+    "host that is no Unicode": "https://acme.example\udcff/x",
     "too long": "/" + "x" * MAX_URL,
 }
 
