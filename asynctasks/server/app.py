@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 import logging
 import os
 from types import TracebackType
@@ -145,17 +146,14 @@ class LocalServer:
         """
         if self._runner is not None:
             raise InvalidState("the server is running already")
-        items: Sequence[Item] = ()
-        if self._data is not None:
-            self._storage = await asyncio.to_thread(SqliteStorage, self._data)
-            items = await asyncio.to_thread(self._storage.read)
         app = web.Application(client_max_size=self._max_body)
         app.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE)
-        self._worker = Worker(
-            self.simulator, *self._halves, send=self._send, storage=self._storage
-        )
         try:
+            items = await self._stored()
+            self._worker = Worker(
+                self.simulator, *self._halves, send=self._send, storage=self._storage
+            )
             await self._runner.setup()
             self._worker.start(items)
             await self._listen(self._runner)
@@ -163,21 +161,35 @@ class LocalServer:
             await self.aclose()
             raise
 
+    async def _stored(self) -> Sequence[Item]:
+        """Open the file with the data, if there is one, and return what is in it."""
+        if self._data is None:
+            return ()
+        self._storage = await asyncio.to_thread(SqliteStorage, self._data)
+        return await asyncio.to_thread(self._storage.read)
+
     async def aclose(self) -> None:
-        """Stop listening, end what runs, and wait for it. May be called twice."""
+        """
+        Stop listening, end what runs, and wait a few seconds for it.
+
+        May be called twice. A function in a thread cannot be ended: if it does not
+        heed its context it is left behind, and does not keep the process alive.
+        """
         runner, self._runner = self._runner, None
         worker, self._worker = self._worker, None
         session, self._session = self._session, None
         storage, self._storage = self._storage, None
         self._url = ""
-        if worker is not None:
-            await worker.aclose()
-        if runner is not None:
-            await runner.cleanup()
-        if session is not None:
-            await session.close()
-        if storage is not None:
-            await asyncio.to_thread(storage.close)
+        # The last that is put in goes first; whatever fails, the others follow.
+        async with AsyncExitStack() as closing:
+            if storage is not None:
+                closing.push_async_callback(asyncio.to_thread, storage.close)
+            if session is not None:
+                closing.push_async_callback(session.close)
+            if runner is not None:
+                closing.push_async_callback(runner.cleanup)
+            if worker is not None:
+                closing.push_async_callback(worker.aclose)
 
     async def __aenter__(self) -> Self:
         await self.start()

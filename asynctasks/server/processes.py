@@ -75,6 +75,12 @@ class ServiceProcess:
         if self._process is not None:
             self._process.terminate()
 
+    def kill(self) -> None:
+        """End the process even if it is deaf to :meth:`end`."""
+        self._ended = True
+        if self._process is not None:
+            self._process.kill()
+
     def _start(self, theirs: Connection, inputs: Any) -> None:
         function, context = self._service.function, self._service.takes_context
         arguments = (theirs, function, context, inputs, self._about, self._stop)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 import logging
 import threading
@@ -15,6 +14,7 @@ from .context import TaskContext, sendable
 from .payload import Result, decode_inputs, encode_output
 from .processes import ProcessFailed, ServiceProcess, describe
 from .tasks import Interrupt, Outcome, Start, State
+from .threads import run_in_thread
 from ..exceptions import TaskCancelled
 
 
@@ -29,17 +29,13 @@ class Run:
 
     Args:
         start: what the simulator said.
-        threads: where functions run that are not async.
         note: is called, on the loop, with the task and what its function reports.
     """
 
-    def __init__(
-        self, start: Start, threads: ThreadPoolExecutor, note: Callable[..., None]
-    ) -> None:
+    def __init__(self, start: Start, note: Callable[..., None]) -> None:
         self.task = start.task
         self._service = start.service
         self._payload = start.payload
-        self._threads = threads
         self._note = note
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
@@ -77,6 +73,11 @@ class Run:
         if self._process is not None:
             self._process.end()
 
+    def abandon(self) -> None:
+        """Kill the process of a function that did not end when it was told to."""
+        if self._process is not None:
+            self._process.kill()
+
     # --- the function --------------------------------------------------------
 
     async def _call(self) -> Result:
@@ -88,7 +89,7 @@ class Run:
         if self._service.executor == "process":
             query = self.task.order.query
             self._process = ServiceProcess(self._service, self.task.id, query)
-        return await self._loop.run_in_executor(self._threads, self._block)
+        return await run_in_thread(self._block, f"asynctasks {self.task.id}")
 
     async def _await(self) -> Result:
         with staying_alive():

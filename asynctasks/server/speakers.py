@@ -15,6 +15,9 @@ __all__ = ["Speakers"]
 
 LOGGER = logging.getLogger("asynctasks.server")
 
+GRACE = 1.0
+"""Seconds that jobs have to end when they are cancelled."""
+
 
 class Speakers:
     """
@@ -97,9 +100,11 @@ class Speakers:
         """End connections and jobs, and store what is left."""
         for connection in list(self._connections):
             self.disconnect(connection)
-        for task in self._running:
+        running = list(self._running)
+        for task in running:
             task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        if running:
+            await asyncio.wait(running, timeout=GRACE)
         await self.settle()
 
     def _collect(self) -> None:

@@ -8,8 +8,7 @@ answers requests: over a socket behind ``LocalServer``, or in memory.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Collection, Iterable
 import logging
 import time
 from typing import Any
@@ -31,6 +30,9 @@ from ..sansio.http import Body, JoinedBody, Request, Response
 __all__ = ["Send", "Worker"]
 
 LOGGER = logging.getLogger("asynctasks.server")
+
+GRACE = 1.0
+"""Seconds that functions have to end when the worker is closed."""
 
 Send = Callable[[Request], Awaitable[None]]
 """Sends a notification to the absolute URL of the request; its answer is dropped."""
@@ -65,10 +67,10 @@ class Worker:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._start: tuple[float, float] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._threads: ThreadPoolExecutor | None = None
         self._runs: dict[int, Run] = {}
         self._running: set[asyncio.Task[None]] = set()
-        self._sending: dict[str, asyncio.Task[None]] = {}
+        self._sending: set[asyncio.Task[None]] = set()
+        self._last_sending: dict[str, asyncio.Task[None]] = {}
         self._ends: dict[int, asyncio.Future[None]] = {}
         self._closed = False
 
@@ -172,25 +174,33 @@ class Worker:
 
     async def aclose(self) -> None:
         """
-        End all runs and wait for them.
+        End all runs and wait for them, for ``GRACE`` seconds at most.
 
         Async functions are cancelled and processes ended. A thread cannot be ended:
-        its function is asked to stop, and waited for.
+        its function is asked to stop, and left behind if it does not.
         """
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
         for run in self._runs.values():
             run.end()
-        for sending in self._sending.values():
+        for sending in self._sending:
             sending.cancel()
         for end in self._ends.values():
             let_go(end)
-        await self._speakers.aclose()
-        left = [*self._running, *self._sending.values()]
-        await asyncio.gather(*left, return_exceptions=True)
-        if self._threads is not None:
-            self._threads.shutdown()
+        try:
+            await self._speakers.aclose()
+        finally:
+            await self._wait_for_runs()
+
+    async def _wait_for_runs(self) -> None:
+        left = await unended({*self._running, *self._sending}, GRACE)
+        for run in self._runs.values():
+            LOGGER.warning("task %s (%s) did not end", run.task.id, run.task.service)
+            run.abandon()
+        for each in left:
+            each.cancel()
+        await unended(left, GRACE)
 
     # --- answers -------------------------------------------------------------
 
@@ -246,9 +256,7 @@ class Worker:
             self._notify(action)
 
     def _begin(self, start: Start) -> None:
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(self.simulator.parallel, "asynctasks")
-        run = Run(start, self._threads, self._note)
+        run = Run(start, self._note)
         self._runs[start.task.number] = run
         task = asyncio.get_running_loop().create_task(self._supervise(run))
         self._running.add(task)
@@ -284,9 +292,10 @@ class Worker:
         if self._send is None or not notices:
             return
         key = change.task.id
-        sending = self._deliver(notices, self._send, self._sending.get(key))
+        sending = self._deliver(notices, self._send, self._last_sending.get(key))
         task = asyncio.get_running_loop().create_task(sending)
-        self._sending[key] = task
+        self._sending.add(task)
+        self._last_sending[key] = task
         task.add_done_callback(lambda done: self._delivered(key, done))
 
     async def _deliver(
@@ -304,8 +313,9 @@ class Worker:
                 LOGGER.warning("%s was not delivered: %r", notice.describe(), exc)
 
     def _delivered(self, key: str, done: asyncio.Task[None]) -> None:
-        if self._sending.get(key) is done:
-            del self._sending[key]
+        self._sending.discard(done)
+        if self._last_sending.get(key) is done:
+            del self._last_sending[key]
 
     def _arm(self) -> None:
         if self._timer is not None:
@@ -316,6 +326,16 @@ class Worker:
         if due is not None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(max(0.0, due - self.now()), self.advance)
+
+
+async def unended(
+    tasks: Collection[asyncio.Task[None]], seconds: float
+) -> set[asyncio.Task[None]]:
+    """Wait for tasks, but not longer; return those that have not ended."""
+    if not tasks:
+        return set()
+    _, left = await asyncio.wait(tasks, timeout=seconds)
+    return left
 
 
 def let_go(end: asyncio.Future[None] | None) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from typing import Any
 
 from asynctasks.server.context import TaskContext
 
 
-__all__ = ["exit_badly", "explode", "facts", "hang", "twice", "work"]
+__all__ = ["exit_badly", "explode", "facts", "hang", "ignore_ends", "twice", "work"]
 
 
 def twice(inputs: int) -> dict[str, int]:
@@ -38,6 +39,12 @@ def work(inputs: Any, context: TaskContext) -> Any:
     while not context.stop_requested:
         threading.Event().wait(0.001)
     return [inputs, context.task_id, dict(context.query)]
+
+
+def ignore_ends(inputs: Any, context: TaskContext) -> Any:
+    """Work for ever, and do not end when the system says so."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    hang(inputs, context)
 
 
 def hang(inputs: Any, context: TaskContext) -> Any:

@@ -21,6 +21,7 @@ from aiohttp import (
     WSServerHandshakeError,
     web,
 )
+from blockbuster import blockbuster_ctx
 import pytest
 
 from asynctasks.exceptions import ConfigError, InvalidState
@@ -269,6 +270,34 @@ async def test_taken_port(server: LocalServer) -> None:
     with pytest.raises(ConfigError, match=f"127.0.0.1:{port}"):
         await second.start()
     await second.aclose()
+
+
+async def test_loop_is_never_blocked(tmp_path: Path) -> None:
+    """A server is made, started, asked and closed with no blocking call on its loop."""
+    with blockbuster_ctx():
+        async with (
+            LocalServer(data=tmp_path / "data.db") as server,
+            ClientSession() as session,
+        ):
+            client = Client(server, session)
+            task = await client.submit("echo", {"a": 1})
+            state = await client.wait(task)
+
+    assert "completed" == state
+
+
+async def test_failed_start(tmp_path: Path) -> None:
+    """A server that cannot read its data leaves nothing open; it may start later."""
+    path = tmp_path / "data.db"
+    path.write_bytes(b"something else" * 100)
+    server = LocalServer(data=path)
+    with pytest.raises(ConfigError, match=r"data\.db"):
+        await server.start()
+    path.unlink()
+    async with server:
+        url = server.url
+
+    assert url.startswith("http://127.0.0.1")
 
 
 async def test_states() -> None:

@@ -93,6 +93,19 @@ def test_ended() -> None:
             future.result(20)
 
 
+def test_killed() -> None:
+    """A process that is deaf to being ended can be killed."""
+    with ThreadPoolExecutor() as threads:
+        call = Call(staged.ignore_ends)
+        future = threads.submit(call.run, 1)
+        call.ready.wait(20)
+        call.process.end()
+        call.process.kill()
+
+        with pytest.raises(ProcessFailed, match="ended with code -9"):
+            future.result(20)
+
+
 def test_ended_before_start() -> None:
     """A process that was ended before it started is ended when it has."""
     call = Call(staged.hang)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 import sys
 import threading
 from typing import Any
@@ -29,8 +27,7 @@ from tests.server import staged
 class Stage:
     """Where a function runs, and what it reports."""
 
-    def __init__(self, threads: ThreadPoolExecutor) -> None:
-        self.threads = threads
+    def __init__(self) -> None:
         self.noted: list[tuple[Any, ...]] = []
         self.first = asyncio.Event()
 
@@ -47,7 +44,7 @@ class Stage:
         order = Order(service="test", payload=payload, query={"a": "1"})
         task = SimulatedTask(id="task-1", number=1, order=order, created_at=0.0)
         service = Service("test", function, executor)
-        return Run(Start(task, service, payload), self.threads, self.note)
+        return Run(Start(task, service, payload), self.note)
 
     async def run(self, function: Any, *args: Any) -> Outcome:
         """Run a function to its end."""
@@ -55,10 +52,9 @@ class Stage:
 
 
 @pytest.fixture
-def stage() -> Iterator[Stage]:
+def stage() -> Stage:
     """Give a place to run functions."""
-    with ThreadPoolExecutor(2) as threads:
-        yield Stage(threads)
+    return Stage()
 
 
 async def test_async(stage: Stage) -> None:

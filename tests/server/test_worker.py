@@ -23,7 +23,7 @@ from asynctasks.server.live import Item, Storage
 from asynctasks.server.simulator import Simulator
 from asynctasks.server.tasks import Changed, Interrupt, Order
 from asynctasks.server.vantiq.service import VantiqService
-from asynctasks.server.worker import Worker
+from asynctasks.server.worker import GRACE, Worker
 from tests.server.vantiq.worlds import make_world
 from tests.server.worlds import NOW, count_ids
 
@@ -208,7 +208,6 @@ async def test_loop_is_free(site: Site) -> None:
     assert "running" == state
 
 
-@pytest.mark.virtual_time
 async def test_aclose(site: Site) -> None:
     """Closing ends functions of every kind, and nothing is answered any more."""
 
@@ -228,6 +227,33 @@ async def test_aclose(site: Site) -> None:
     assert (["task-1", "task-2"], threads) == (tasks, threading.active_count())
     with pytest.raises(InvalidState):
         await site.state(tasks[0])
+
+
+@pytest.mark.virtual_time
+async def test_aclose_is_bounded(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    """Functions that heed nothing are left behind after a moment, and named."""
+    release = threading.Event()
+
+    async def deaf(inputs: Any) -> None:
+        for _ in range(2):
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(HOUR)
+
+    site.simulator.parallel = 2
+    site.simulator.service("deaf", deaf)
+    site.simulator.service("block", lambda _: release.wait(20))
+    for name in ("deaf", "block"):
+        await site.submit(name)
+    await asyncio.sleep(1)
+    start = asyncio.get_running_loop().time()
+    await site.worker.aclose()
+    passed = asyncio.get_running_loop().time() - start
+    release.set()
+
+    assert 2 * GRACE >= passed
+    assert ["task task-1 (deaf) did not end", "task task-2 (block) did not end"] == (
+        caplog.messages
+    )
 
 
 async def test_body_is_read(site: Site) -> None:

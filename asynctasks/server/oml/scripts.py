@@ -19,7 +19,8 @@ import zlib
 
 import attrs
 
-from .tables import Row, load_table
+from .iris import build_iris
+from .tables import Row
 
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def register(simulator: Simulator) -> None:
     """Offer the packaged scripts, and the table that they are for."""
     simulator.service("group_count", group_count)
     simulator.service("RandomRedDots", red_dots)
-    simulator.tables["IRIS"] = load_table("iris")
+    simulator.tables["IRIS"] = build_iris()
 
 
 def group_count(dat: Sequence[Row]) -> list[list[Row]]:

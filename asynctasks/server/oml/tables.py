@@ -8,15 +8,13 @@ names that are not quoted are those of upper case, whatever way they are written
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
-import json
 import re
 from typing import Any
 
 from ...exceptions import InvalidArgument
 
 
-__all__ = ["Row", "Tables", "columns_of", "load_table", "ordered", "select", "split"]
+__all__ = ["Row", "Tables", "columns_of", "ordered", "select", "split"]
 
 Row = dict[str, Any]
 
@@ -25,21 +23,6 @@ Tables = Mapping[str, Sequence[Mapping[str, Any]]]
 SELECT = re.compile(r"\s*select\s+([^;]+?)\s+from\s+([^\s;]+)\s*;?\s*", re.IGNORECASE)
 
 MAX_STATEMENT = 10_000
-
-
-def load_table(name: str = "iris") -> list[Row]:
-    """
-    Load a packaged table: ``iris`` (R. A. Fisher, 1936).
-
-    Raises:
-        FileNotFoundError: there is none of that name.
-    """
-    path = files("asynctasks.server") / "data" / f"{name}.json"
-    columns: dict[str, list[Any]] = json.loads(path.read_text(encoding="utf-8"))
-    return [
-        dict(zip(columns, values, strict=True))
-        for values in zip(*columns.values(), strict=True)
-    ]
 
 
 def select(tables: Tables, statement: str) -> list[Row]:

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import pytest
 
 from asynctasks.exceptions import InvalidArgument
-from asynctasks.server.oml.tables import columns_of, load_table, ordered, select, split
+from asynctasks.server.oml.tables import columns_of, ordered, select, split
 
 
 TABLES = {"People": [{"name": "Ada", "Age": 36}, {"name": "Bob", "Age": None}]}
-
-
-def test_iris() -> None:
-    """The packaged table is R. A. Fisher's."""
-    rows = load_table("iris")
-
-    assert {"setosa": 50, "versicolor": 50, "virginica": 50} == Counter(
-        row["SPECIES"] for row in rows
-    )
-    means = [
-        round(sum(row[f"{part}_{side}"] for row in rows) / 150, 4)
-        for part in ("SEPAL", "PETAL")
-        for side in ("LENGTH", "WIDTH")
-    ]
-    assert [5.8433, 3.0573, 3.758, 1.1993] == means
 
 
 @pytest.mark.parametrize(
