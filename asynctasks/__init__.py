@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .aimms import AimmsClient as AimmsClient
+    from .aimms import AimmsSubmit as AimmsSubmit
+    from .aimms import Interruption as Interruption
     from .aimms import read_api_key as read_api_key
     from .batch import Batch as Batch
     from .batch import BatchItem as BatchItem
     from .batch import BatchSubmitter as BatchSubmitter
     from .client import ClientOptions as ClientOptions
     from .client import TaskClient as TaskClient
+    from .completion import as_completed as as_completed
     from .config import Profile as Profile
     from .config import configure_logging as configure_logging
     from .desp import DespClient as DespClient
@@ -67,11 +70,13 @@ if TYPE_CHECKING:
     from .exceptions import UnsupportedOperation as UnsupportedOperation
     from .exceptions import UntrustedUrl as UntrustedUrl
     from .exceptions import VantiqException as VantiqException
-    from .handle import RecurringTask as RecurringTask
     from .handle import TaskHandle as TaskHandle
-    from .handle import as_completed as as_completed
     from .journal import Journal as Journal
+    from .manners import Cleanup as Cleanup
+    from .manners import Decode as Decode
+    from .manners import RemotePolicy as RemotePolicy
     from .oml import OmlClient as OmlClient
+    from .recurring import RecurringTask as RecurringTask
     from .report import BatchReport as BatchReport
     from .resources import Row as Row
     from .resources import Rows as Rows
@@ -121,9 +126,10 @@ if TYPE_CHECKING:
     from .vantiq_tasks import VantiqTasks as VantiqTasks
 
 _MODULES = {
-    ".aimms": ("AimmsClient", "read_api_key"),
+    ".aimms": ("AimmsClient", "AimmsSubmit", "Interruption", "read_api_key"),
     ".batch": ("Batch", "BatchItem", "BatchSubmitter"),
     ".client": ("ClientOptions", "TaskClient"),
+    ".completion": ("as_completed",),
     ".config": ("Profile", "configure_logging"),
     ".desp": ("DespClient", "DespResources", "DespSubmit"),
     ".exceptions": (
@@ -168,9 +174,11 @@ _MODULES = {
         "UntrustedUrl",
         "VantiqException",
     ),
-    ".handle": ("RecurringTask", "TaskHandle", "as_completed"),
+    ".handle": ("TaskHandle",),
     ".journal": ("Journal",),
+    ".manners": ("Cleanup", "Decode", "RemotePolicy"),
     ".oml": ("OmlClient",),
+    ".recurring": ("RecurringTask",),
     ".report": ("BatchReport",),
     ".resources": ("Row", "Rows"),
     ".sansio.auth": (
@@ -225,6 +233,7 @@ _EXPORTS = {name: module for module, names in _MODULES.items() for name in names
 
 __all__ = [
     "AimmsClient",
+    "AimmsSubmit",
     "AiohttpTransport",
     "AsyncTasksError",
     "AttemptTimeout",
@@ -236,6 +245,7 @@ __all__ = [
     "BatchSubmitter",
     "Batched",
     "Capabilities",
+    "Cleanup",
     "ClientOptions",
     "ConfigError",
     "Conflict",
@@ -243,6 +253,7 @@ __all__ = [
     "ConnectionLost",
     "CostEstimate",
     "Currency",
+    "Decode",
     "DespClient",
     "DespResources",
     "DespSubmit",
@@ -251,6 +262,7 @@ __all__ = [
     "EventKind",
     "EventStream",
     "GeoJSON",
+    "Interruption",
     "InvalidArgument",
     "InvalidState",
     "ItemState",
@@ -276,6 +288,7 @@ __all__ = [
     "RateLimited",
     "RecordedError",
     "RecurringTask",
+    "RemotePolicy",
     "RemoteProtocolError",
     "RequestRejected",
     "ResourceReference",

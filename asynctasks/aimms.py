@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 import os
 from pathlib import Path
-from typing import Any, Self, Unpack, overload
+from typing import Any, Literal, Self, TypedDict, Unpack, overload
 
 import attrs
 
@@ -15,7 +15,10 @@ from .client import ClientOptions, TaskClient
 from .config import Profile
 from .config.credentials import fetch_from, read_secret
 from .exceptions import InvalidArgument
-from .handle import RecurringTask, TaskHandle
+from .handle import TaskHandle
+from .manners import Decode
+from .options import check_options
+from .recurring import RecurringTask
 from .sansio.aimms import AimmsDialect
 from .sansio.auth import Credential, NoAuth, Secret
 from .sansio.auth import api_key as sign_with_key
@@ -24,10 +27,37 @@ from .sansio.token import parse_token
 from .sansio.urls import split_base
 
 
-__all__ = ["AimmsClient", "read_api_key"]
+__all__ = ["AimmsClient", "AimmsSubmit", "Interruption", "read_api_key"]
 
 LOCAL_PORT = 8080
 """``dex::api::ListenerPort``, where it is not set."""
+
+Interruption = Literal["interrupt-solve", "interrupt-execution"]
+"""What is stopped of a running task: the solve, or the whole execution."""
+
+
+class AimmsSubmit(TypedDict, total=False):
+    """The keyword arguments of :meth:`AimmsClient.submit`, but for *schedule_every*."""
+
+    content: bodies.Content | None
+    """Instead of the inputs: text, bytes, the path of a file or a stream."""
+
+    content_type: str | None
+    """What the content is."""
+
+    files: Mapping[str, bodies.FileContent] | None
+    """Instead of both: a form of files, by field name."""
+
+    schedule_for: datetime | str | None
+    """When to start: an aware datetime (cloud)."""
+
+    schedule_in: timedelta | float | str | None
+    """How long to wait before: a timedelta, seconds, or text such as ``"1 day"``
+    (cloud)."""
+
+    task_state_hook: str | None
+    """A URL that the service calls with PUT at every change of state (cloud, v2).
+    There is no retry: do not rely on it alone."""
 
 
 class AimmsClient(TaskClient):
@@ -154,13 +184,8 @@ class AimmsClient(TaskClient):
         service: str,
         inputs: Any = None,
         *,
-        content: bodies.Content | None = None,
-        content_type: str | None = None,
-        files: Mapping[str, bodies.FileContent] | None = None,
-        schedule_for: datetime | str | None = None,
-        schedule_in: timedelta | float | str | None = None,
         schedule_every: None = None,
-        task_state_hook: str | None = None,
+        **options: Unpack[AimmsSubmit],
     ) -> TaskHandle: ...
 
     @overload
@@ -169,27 +194,17 @@ class AimmsClient(TaskClient):
         service: str,
         inputs: Any = None,
         *,
-        content: bodies.Content | None = None,
-        content_type: str | None = None,
-        files: Mapping[str, bodies.FileContent] | None = None,
-        schedule_for: datetime | str | None = None,
-        schedule_in: timedelta | float | str | None = None,
         schedule_every: timedelta | float | str,
-        task_state_hook: str | None = None,
+        **options: Unpack[AimmsSubmit],
     ) -> RecurringTask: ...
 
-    async def submit(  # noqa: PLR0913 - each is a fact of one task
+    async def submit(
         self,
         service: str,
         inputs: Any = None,
         *,
-        content: bodies.Content | None = None,
-        content_type: str | None = None,
-        files: Mapping[str, bodies.FileContent] | None = None,
-        schedule_for: datetime | str | None = None,
-        schedule_in: timedelta | float | str | None = None,
         schedule_every: timedelta | float | str | None = None,
-        task_state_hook: str | None = None,
+        **options: Unpack[AimmsSubmit],
     ) -> TaskHandle | RecurringTask:
         """
         Start a task; see :meth:`TaskClient.submit` for the body.
@@ -197,27 +212,23 @@ class AimmsClient(TaskClient):
         Args:
             service: the name of the service that the application offers.
             inputs: sent as JSON.
-            content: instead of *inputs*, sent as it is.
-            content_type: of *content*.
-            files: instead of both, a form of files.
-            schedule_for: when to start: an aware datetime (cloud).
-            schedule_in: how long to wait before: a timedelta, seconds, or text
-                such as ``"1 day"`` (cloud).
-            schedule_every: how often to start it again (cloud).
-            task_state_hook: a URL that the service calls with PUT at every change
-                of state (cloud, v2). There is no retry: do not rely on it alone.
+            schedule_every: how often to start it again (cloud): a timedelta, seconds,
+                or text such as ``"1 day"``.
+            options: see :class:`AimmsSubmit`.
 
         Returns:
             The task; a :class:`RecurringTask` with *schedule_every*.
+
+        Raises:
+            SubmitOutcomeUnknown: the answer was lost; the task may be running.
+            InvalidArgument: an argument cannot be used; nothing was sent.
+            ResponseError: the service refuses.
         """
-        options = {
-            "schedule_for": schedule_for,
-            "schedule_in": schedule_in,
-            "schedule_every": schedule_every,
-            "task_state_hook": task_state_hook,
-        }
-        payload = await self._payload(inputs, content, content_type, files)
-        launched = await self._launch(service, payload, options)
+        check_options("a submit of AIMMS", options, AimmsSubmit.__annotations__)
+        given: dict[str, Any] = {"schedule_every": schedule_every, **options}
+        body = [given.pop(name, None) for name in ("content", "content_type", "files")]
+        payload = await self._payload(inputs, *body)
+        launched = await self._launch(service, payload, given)
         if schedule_every is not None:
             return RecurringTask(self._desk, launched.ref)
         return self._handle_of(launched)
@@ -227,7 +238,7 @@ class AimmsClient(TaskClient):
         return RecurringTask(self._desk, parse_token(token, self._dialect, self.origin))
 
     async def interrupt(
-        self, task: TaskHandle | str, how: str = "interrupt-solve"
+        self, task: TaskHandle | str, how: Interruption = "interrupt-solve"
     ) -> str | None:
         """
         Stop the solve of a running task, or its whole execution.
@@ -263,7 +274,7 @@ class AimmsClient(TaskClient):
         return await self._driver.drive(self._dialect.stats(current=current))
 
     async def intermediate_status(
-        self, task: TaskHandle | str, *, decode: str = "auto"
+        self, task: TaskHandle | str, *, decode: Decode = "auto"
     ) -> Any:
         """Fetch what the model writes as its status while it runs (local)."""
         flow = self._dialect.intermediate_status(self._own(task).ref)

@@ -53,8 +53,9 @@ All of them pickle and copy.
 
 from __future__ import annotations
 
+import copy
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 
 if TYPE_CHECKING:
@@ -105,6 +106,8 @@ __all__ = [
     "VantiqException",
 ]
 
+E = TypeVar("E", bound=BaseException)
+
 EXCERPT = 200
 """Characters of a server's text that an error message shows at most."""
 
@@ -113,6 +116,25 @@ def excerpt(text: str) -> str:
     """Make a server's text safe to show: one line, no controls, bounded."""
     shown = "".join(c if c.isprintable() else " " for c in text[: EXCERPT + 1])
     return shown[:EXCERPT] + "…" if len(shown) > EXCERPT else shown
+
+
+def fresh(error: E) -> E:
+    """
+    Copy an error that several callers wait for, so that each raises one of its own.
+
+    An instance that is raised again and again collects the tracebacks of everybody,
+    and what one of them notes on it shows in the others'. The copy has the cause and
+    the traceback so far, and notes of its own. Errors of others come back as they
+    are: not all of them can be copied.
+    """
+    if not isinstance(error, AsyncTasksError):
+        return error
+    made = copy.copy(error)
+    if hasattr(error, "__notes__"):
+        made.__notes__ = list(error.__notes__)
+    made.__cause__, made.__context__ = error.__cause__, error.__context__
+    made.__suppress_context__ = error.__suppress_context__
+    return made.with_traceback(error.__traceback__)
 
 
 class AsyncTasksError(Exception):
@@ -300,9 +322,9 @@ class AuthenticationFailed(ResponseError):
 
 
 class PermissionDenied(ResponseError):
-    """Raised on 403: the credentials are known but do not allow this."""
+    """Raised on 403: whoever signed the request, if anybody, may not do this."""
 
-    remedy = "check the scopes and permissions of the key or token"
+    remedy = "check what the key, token or user may do, where the service takes one"
 
 
 class NotFound(ResponseError):
@@ -483,7 +505,8 @@ class InvalidArgument(LocalProtocolError, ValueError):
 
     Args:
         name: the argument.
-        value: what was given, as shown to the user; never a secret.
+        value: what was given, as shown to the user; never a secret. An empty text is
+            not shown.
         remedy: what to give instead.
     """
 
@@ -494,9 +517,12 @@ class InvalidArgument(LocalProtocolError, ValueError):
         self.name = name
         self.value = value if isinstance(value, str) else repr(value)
         self.remedy = remedy
+        self._quoted = isinstance(value, str)
 
     def __str__(self) -> str:
-        return f"{self.name}={excerpt(self.value)!r}: {self.remedy}"
+        shown = excerpt(self.value)
+        given = f"={shown!r}" if self._quoted else f"={shown}"
+        return f"{self.name}{given if shown else ''}: {self.remedy}"
 
 
 # --- one remote task ---------------------------------------------------------
@@ -574,7 +600,8 @@ class PatienceExceeded(TaskError, TimeoutError):
     Raised when ``result(timeout=...)`` gave up waiting.
 
     The remote task goes on and the handle stays valid: wait again, or make a
-    handle from ``token`` later, in this process or in another.
+    handle from ``token`` later, in this process or in another. One whose
+    ``status.cancel_requested`` is true was asked to end, and did not in time.
     """
 
     def __init__(
@@ -590,9 +617,12 @@ class PatienceExceeded(TaskError, TimeoutError):
     retryable = True
 
     def _what(self) -> str:
-        state = self.status.state.name if self.status is not None else "not seen yet"
+        status = self.status
+        state = status.state.name if status is not None else "not seen yet"
+        asked = status is not None and status.cancel_requested
+        goes_on = "it was asked to end, and may yet" if asked else "it goes on"
         return (
-            f"did not end within {self.timeout:g} s (now: {state}); it goes on: "
+            f"did not end within {self.timeout:g} s (now: {state}); {goes_on}: "
             "wait again with the same handle or from its token"
         )
 

@@ -174,28 +174,41 @@ def as_parts(files: Mapping[str, FileContent]) -> list[Part]:
         files: by field name. A file's name is that of its path, else the field's.
 
     Raises:
-        InvalidArgument: a value is not of the kinds of :data:`FileContent`.
+        InvalidArgument: a name is no text, or a value not of the kinds of
+            :data:`FileContent`.
     """
+    if not isinstance(files, Mapping):
+        remedy = "give contents by field name, such as {'data': Path('rows.csv')}"
+        raise InvalidArgument("files", files, remedy)
     return [_part(name, given) for name, given in files.items()]
 
 
 def _part(name: str, given: FileContent) -> Part:
-    filename: str | None = None
-    kind: str | None = None
-    if isinstance(given, tuple):
-        if len(given) not in {2, 3}:
-            remedy = "give (file name, content) or (file name, content, content type)"
-            raise InvalidArgument(f"files[{name!r}]", given, remedy)
-        filename, content, *rest = given
-        kind = check_header("content_type", rest[0]) if rest else None
-    else:
-        content = given
+    if not isinstance(name, str):
+        raise InvalidArgument("files", name, "the name of a field must be text")
+    where = f"files[{name!r}]"
+    filename, content, kind = _taken_apart(where, given)
     if filename is None:
         filename = Path(content).name if isinstance(content, os.PathLike) else name
-    body, default = as_body(content, f"files[{name!r}]")
-    if default == OCTETS and isinstance(filename, str):
+    body, default = as_body(content, where)
+    if default == OCTETS:
         default = _kind(filename)
     return Part(name, body, filename, kind or default)
+
+
+def _taken_apart(
+    where: str, given: FileContent
+) -> tuple[str | None, Content, str | None]:
+    """Return the file's name, its content and its content type, as far as given."""
+    if not isinstance(given, tuple):
+        return None, given, None
+    if len(given) not in {2, 3}:
+        remedy = "give (file name, content) or (file name, content, content type)"
+        raise InvalidArgument(where, given, remedy)
+    filename, content, *kind = given
+    if filename is not None and not isinstance(filename, str):
+        raise InvalidArgument(where, filename, "the name of a file must be text")
+    return filename, content, check_header("content_type", kind[0]) if kind else None
 
 
 async def save(

@@ -7,26 +7,27 @@ Handles take a :class:`Tasks`, which is the part of a client that they need.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Iterator
+from contextlib import contextmanager
 from functools import partial
 import logging
-import math
 import os
 from pathlib import Path
 from typing import Any, Protocol
 
 import attrs
 
+from .arguments import check_wait
 from .exceptions import (
     AsyncTasksError,
-    InvalidArgument,
-    NotFound,
     PatienceExceeded,
     TaskCancelled,
     TaskError,
     TaskFailed,
+    fresh,
 )
+from .manners import check_policy
+from .once import Once
 from .sansio.dialect import (
     TaskRef,
     TaskState,
@@ -39,25 +40,13 @@ from .sansio.http import Response
 from .watch import Watch
 
 
-__all__ = ["RecurringTask", "TaskHandle", "Tasks", "as_completed", "check_policy"]
+__all__ = ["TaskHandle", "Tasks", "check_policy"]
 
 CONFIRM = 60.0
 """Seconds within which a cancel is confirmed, unless the caller says otherwise."""
 
-LEAVE, CANCEL_REMOTE = "leave", "cancel_remote"
-
 CANCEL_WITHIN = 10.0
 """Seconds that the cancel of ``on_cancel`` and ``on_timeout`` takes at most."""
-
-OVER_AFTER = 3
-"""Looks in a row that must find a recurrence over before it counts as stopped."""
-
-
-def check_policy(name: str, value: str) -> str:
-    """Return a policy for remote tasks, if it is one."""
-    if value not in {LEAVE, CANCEL_REMOTE}:
-        raise InvalidArgument(name, value, f"choose {LEAVE} or {CANCEL_REMOTE}")
-    return value
 
 
 class Tasks(Protocol):
@@ -140,8 +129,7 @@ class TaskHandle:
         self._ref = ref
         self._status = status
         self._since = since
-        self._fetching: asyncio.Task[Response] | None = None
-        self._fetchers = 0
+        self._fetch: Once[Response] | None = None
         self._kept: Response | None = None
 
     def __repr__(self) -> str:
@@ -183,7 +171,7 @@ class TaskHandle:
         Raises:
             NotFound: the service does not know the task (any more).
         """
-        return self._see(await self._tasks.look(self._ref))
+        return self.see(await self._tasks.look(self._ref))
 
     async def updates(self) -> AsyncGenerator[TaskStatus, None]:
         """
@@ -197,15 +185,15 @@ class TaskHandle:
             TaskLost: the service no longer knows the task.
             AsyncTasksError: the task cannot be looked at, e.g. the key is refused.
         """
-        async with self._held() as watch:
+        with self.watched() as watch:
             seen, over = 0, False
             while not over:
                 seen = await watch.change(seen)
-                status = watch.known()
+                status = _known(watch)
                 # Not asked after the yield: the end may come while the reader is
                 # busy, and must be told too.
                 over = watch.over
-                yield self._see(status)
+                yield self.see(status)
 
     async def wait(self, *, timeout: float | None = None) -> TaskStatus:
         """
@@ -215,14 +203,13 @@ class TaskHandle:
             timeout: seconds; by default the client's ``patience``.
 
         Raises:
+            InvalidArgument: *timeout* is no number of seconds.
             PatienceExceeded: it is not over by then. It goes on remotely.
             TaskLost: the service no longer knows the task.
             AsyncTasksError: the task cannot be looked at, e.g. the key is refused.
         """
-        patience = self._tasks.patience if timeout is None else timeout
-        if math.isnan(patience):
-            raise InvalidArgument("timeout", patience, "give a number of seconds")
-        async with self._held() as watch:
+        patience = self._patience(timeout)
+        with self.watched() as watch:
             try:
                 async with asyncio.timeout(patience):
                     seen = watch.version
@@ -232,7 +219,12 @@ class TaskHandle:
                 if not watch.over:
                     about = (self.id, self.token, watch.status, patience)
                     raise PatienceExceeded(*about) from watch.failure
-            return self._see(watch.known())
+            return self.see(_known(watch))
+
+    def _patience(self, timeout: float | None) -> float:
+        if timeout is None:
+            return self._tasks.patience
+        return check_wait("timeout", timeout)
 
     async def result(
         self,
@@ -256,6 +248,7 @@ class TaskHandle:
             on_timeout: the same for a wait that runs out.
 
         Raises:
+            InvalidArgument: an argument cannot be used.
             PatienceExceeded: it is not over by then. It goes on remotely.
             TaskFailed: it finished with errors; the service's words are kept.
             TaskCancelled: somebody ended it.
@@ -278,14 +271,14 @@ class TaskHandle:
         """
         self._check(status)
         try:
-            response = await self._fetch(status)
+            response = await self._fetched(status)
         except TaskError as exc:
             if exc.status is not None:
-                self._see(exc.status)
+                self.see(exc.status)
             raise
         if not status.outcome_known:
             won = attrs.evolve(status, state=TaskState.SUCCEEDED, outcome_known=True)
-            self._see(won)
+            self.see(won)
         return response
 
     async def download(
@@ -321,34 +314,65 @@ class TaskHandle:
             How the task ended: a cancel may come too late.
 
         Raises:
+            InvalidArgument: *timeout* is no number of seconds; nothing was asked.
             PatienceExceeded: no confirmation by then; the request stands.
             UnsupportedOperation: the service cannot cancel tasks.
         """
-        status = self._see(await self._tasks.ask_cancel(self._ref))
-        if status.done or timeout <= 0:
+        confirm = check_wait("timeout", timeout)
+        status = self.see(await self._tasks.ask_cancel(self._ref))
+        if status.done or not confirm:
             return status
-        return await self.wait(timeout=timeout)
+        return await self.wait(timeout=confirm)
 
     async def delete(self) -> None:
         """Remove the task and its data from the service; it must not run."""
         await self._tasks.remove(self._ref)
 
+    # --- for those who build on handles --------------------------------------
+
+    @contextmanager
+    def watched(self) -> Iterator[Watch]:
+        """
+        Have the task looked at while the context is open.
+
+        What it gives is shared by everybody who waits for the task.
+        """
+        watch = self._tasks.hold(self._ref, self._status, self._since)
+        try:
+            yield watch
+        finally:
+            if watch.status is not None:
+                self._status = merge_status(self._status, watch.status)
+            self._tasks.release(watch)
+
+    def see(self, status: TaskStatus) -> TaskStatus:
+        """Take in what was seen of the task elsewhere; return what is now known."""
+        self._status = merge_status(self._status, status)
+        self._tasks.tell(self._ref, self._status)
+        return self._status
+
     # --- inside --------------------------------------------------------------
 
     async def _wait_or_cancel(
-        self, timeout: float | None, on_cancel: str | None, on_timeout: str | None
+        self,
+        timeout: float | None,
+        on_cancel: str | None,
+        on_timeout: str | None,
     ) -> TaskStatus:
         """Wait; if that ends early, do with the remote task what is wanted."""
-        on_cancel = check_policy("on_cancel", on_cancel or self._tasks.on_cancel)
-        on_timeout = check_policy("on_timeout", on_timeout or self._tasks.on_timeout)
+        tasks = self._tasks
+        cancelled = tasks.on_cancel if on_cancel is None else on_cancel
+        late = tasks.on_timeout if on_timeout is None else on_timeout
+        check_policy("on_cancel", cancelled)
+        check_policy("on_timeout", late)
         try:
             return await self.wait(timeout=timeout)
         except asyncio.CancelledError:
-            if on_cancel == CANCEL_REMOTE:
+            if cancelled == "cancel_remote":
                 await self._cancel_anyway()
             raise
         except PatienceExceeded:
-            if on_timeout == CANCEL_REMOTE:
+            if late == "cancel_remote":
                 await self._cancel_anyway()
             raise
 
@@ -378,25 +402,6 @@ class TaskHandle:
         except Exception:
             self._tasks.logger.exception("task %s could not be cancelled", self.id)
 
-    def _hold(self) -> Watch:
-        return self._tasks.hold(self._ref, self._status, self._since)
-
-    @asynccontextmanager
-    async def _held(self) -> AsyncIterator[Watch]:
-        watch = self._hold()
-        try:
-            yield watch
-        finally:
-            if watch.status is not None:
-                self._status = merge_status(self._status, watch.status)
-            self._tasks.release(watch)
-
-    def _see(self, status: TaskStatus) -> TaskStatus:
-        """Take in what was seen; return what is now known."""
-        self._status = merge_status(self._status, status)
-        self._tasks.tell(self._ref, self._status)
-        return self._status
-
     def _check(self, status: TaskStatus) -> None:
         """Raise if the task ended in another way than with a result."""
         about = (self.id, self.token, status)
@@ -408,24 +413,13 @@ class TaskHandle:
         if failed:
             raise TaskFailed(*about)
 
-    async def _fetch(self, status: TaskStatus) -> Response:
+    async def _fetched(self, status: TaskStatus) -> Response:
         """Fetch the result once, for everybody who asks at the same time."""
         if self._kept is not None:
             return self._kept
-        if self._fetching is None:
-            fetch = self._fetch_once(status)
-            self._fetching = asyncio.create_task(fetch, name="asynctasks-fetch")
-        fetching = self._fetching
-        self._fetchers += 1
-        try:
-            # One who gives up must not take the answer from the others.
-            return await asyncio.shield(fetching)
-        finally:
-            self._fetchers -= 1
-            if self._fetchers == 0:
-                self._fetching = None
-                fetching.cancel()
-                await asyncio.gather(fetching, return_exceptions=True)
+        if self._fetch is None:
+            self._fetch = Once("asynctasks-fetch")
+        return await self._fetch.ask(partial(self._fetch_once, status))
 
     async def _fetch_once(self, status: TaskStatus) -> Response:
         response = await self._tasks.fetch(self._ref, status)
@@ -436,95 +430,8 @@ class TaskHandle:
         return response
 
 
-async def as_completed(
-    handles: Iterable[TaskHandle],
-) -> AsyncGenerator[TaskHandle, None]:
-    """
-    Yield each handle when its task is over, first the one that ends first.
-
-    A handle whose task cannot be looked at any more is yielded too: ``result()``
-    raises why. No asyncio task is started per handle.
-    """
-    ended: asyncio.Queue[TaskHandle] = asyncio.Queue()
-    open_: dict[TaskHandle, Watch] = {}
-    with ExitStack() as stack:
-        for handle in dict.fromkeys(handles):
-            watch = handle._hold()  # noqa: SLF001
-            stack.callback(handle._tasks.release, watch)  # noqa: SLF001
-            listener = partial(_note_end, handle, ended)
-            watch.listen(listener)
-            stack.callback(watch.unlisten, listener)
-            listener(watch)
-            open_[handle] = watch
-        while open_:
-            handle = await ended.get()
-            if handle not in open_:
-                continue  # a second word on how it ended
-            watch = open_.pop(handle)
-            if watch.status is not None:
-                handle._see(watch.status)  # noqa: SLF001
-            yield handle
-
-
-def _note_end(
-    handle: TaskHandle, ended: asyncio.Queue[TaskHandle], watch: Watch
-) -> None:
-    if watch.over:
-        ended.put_nowait(handle)
-
-
-class RecurringTask:
-    """
-    A task that the service starts again and again.
-
-    Its runs share one id and are told apart by their index, from 0.
-    """
-
-    def __init__(self, tasks: Tasks, ref: TaskRef) -> None:
-        self._tasks = tasks
-        self._ref = attrs.evolve(ref, run=None)
-
-    def __repr__(self) -> str:
-        return f"<RecurringTask {self._ref.id}>"
-
-    @property
-    def id(self) -> str:
-        """The id that all runs share."""
-        return self._ref.id
-
-    @property
-    def token(self) -> str:
-        """The token of the last run: ``client.recurring(token)`` is this again."""
-        return self._tasks.token_of(self._ref)
-
-    def run(self, index: int) -> TaskHandle:
-        """Return the handle of one run, without asking whether there is one."""
-        return TaskHandle(self._tasks, attrs.evolve(self._ref, run=index))
-
-    async def runs(self) -> AsyncGenerator[TaskHandle, None]:
-        """
-        Go through the runs: those there are, then each new one when it is created.
-
-        The last one is usually still waiting for its time. The iteration ends
-        when the recurrence was stopped and its last run is over; it has no time
-        limit of its own: put it under ``asyncio.timeout()``.
-        """
-        known, over, looks = 0, 0, 0
-        while over < OVER_AFTER:
-            try:
-                status = await self._tasks.look(self._ref)
-            except NotFound:
-                over += 1
-            else:
-                last = status.run or 0
-                over = over + 1 if status.done else 0
-                looks = 0 if last >= known else looks
-                while known <= last:
-                    yield self.run(known)
-                    known += 1
-            looks += 1
-            await self._tasks.nap(looks)
-
-    async def stop(self) -> None:
-        """End the recurrence; runs that are over or running are left alone."""
-        await self._tasks.remove(self._ref)
+def _known(watch: Watch) -> TaskStatus:
+    """Return what was last seen, or raise why there is no more to see."""
+    if watch.error is not None:
+        raise fresh(watch.error)  # others wait for the same task
+    return watch.known()

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 import logging
 import math
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import attrs
 
+from .arguments import (
+    check_call,
+    check_flag,
+    check_kind,
+    check_rate,
+    check_seconds,
+    check_whole,
+)
 from .desk import Counts, Manners
 from .driver import Limits
 from .exceptions import InvalidArgument
-from .handle import LEAVE, check_policy
 from .hooks import Hook, Hooks
 from .lanes import Lanes
+from .manners import Cleanup, RemotePolicy, check_cleanup, check_policy
 from .sansio.history import LearnedPolicy
 from .sansio.retry import RetryPolicy
 from .sansio.schedule import PollPolicy
@@ -41,9 +50,17 @@ __all__ = [
 
 DAY = 24 * 3600.0
 
+WIDTH = 64
+"""Requests at the same time, where nothing else is said."""
+
 
 class ClientOptions(TypedDict, total=False):
-    """The keyword arguments that every client takes."""
+    """
+    The keyword arguments that every client takes.
+
+    Each is checked when the client is made. None stands for the default, so that
+    what is optional can be passed on; but see *learn*.
+    """
 
     transport: Transport
     """What moves the bytes; stays the caller's. By default one over HTTP is made."""
@@ -81,15 +98,15 @@ class ClientOptions(TypedDict, total=False):
     max_response_bytes: int
     """Bytes of an answer after decompression; 64 MiB by default."""
 
-    cleanup: str
+    cleanup: Cleanup
     """``"keep"`` (default), or ``"delete"``: remove a task from the service after
     its result was fetched. Nothing else ever removes a finished task."""
 
-    on_cancel: str
+    on_cancel: RemotePolicy
     """What becomes of the remote task when ``result()`` is cancelled: ``"leave"``
     (default) or ``"cancel_remote"``."""
 
-    on_timeout: str
+    on_timeout: RemotePolicy
     """The same for when ``result()`` runs out of patience."""
 
     trusted_origins: Collection[str]
@@ -131,19 +148,20 @@ def build_hub(given: ClientOptions, logger: logging.Logger) -> Hub:
     """
     transport, session = given.get("transport"), given.get("session")
     if transport is not None and session is not None:
-        raise InvalidArgument("session", "…", "give a transport or a session, not both")
-    learn = None if "poll" in given else LearnedPolicy()
-    hooks = Hooks(given.get("hooks", ()), logger)
+        raise InvalidArgument("session", "", "give a transport or a session, not both")
+    poll = given.get("poll")
+    learn = LearnedPolicy() if poll is None else None
+    hooks = Hooks(_hooks(given.get("hooks")), logger)
     return Hub(
         lanes=Lanes(
             transport or AiohttpTransport(session),
-            width=_whole("width", given.get("width", 64)),
-            max_rate=given.get("max_rate", math.inf),
+            width=_chosen(given, "width", WIDTH),
+            max_rate=_chosen(given, "max_rate", math.inf),
         ),
         watcher=Watcher(
-            policy=given.get("poll") or PollPolicy(),
+            policy=poll or PollPolicy(),
             learn=given.get("learn", learn),
-            merge=given.get("merge", True),
+            merge=_chosen(given, "merge", default=True),
             logger=logging.getLogger("asynctasks.watcher"),
         ),
         subscriber=Subscriber(
@@ -157,60 +175,130 @@ def build_hub(given: ClientOptions, logger: logging.Logger) -> Hub:
 def check_options(
     what: str,
     given: Mapping[str, object],
-    known: Collection[str] = ClientOptions.__annotations__,
+    known: Collection[str] | None = None,
 ) -> None:
     """
-    Refuse options that there are not; else a misspelt one would do nothing.
+    Refuse options that there are not, or that are of the wrong kind.
+
+    A misspelt one would do nothing, a wrong one fail in the midst of some request.
+
+    Args:
+        what: takes them, for the error.
+        given: by name.
+        known: the names that there are, whatever their values; by default those of a
+            client, whose values are looked at too.
 
     Raises:
         TypeError: as for any unknown keyword argument.
+        InvalidArgument: one cannot be used.
     """
-    for name in given:
-        if name not in known:
-            there = ", ".join(sorted(known))
+    names = CHECKS.keys() if known is None else known
+    for name, value in given.items():
+        if name not in names:
+            there = ", ".join(sorted(names))
             raise TypeError(f"{what} has no option {name!r}; it has: {there}")
+        if known is None and value is not None:
+            CHECKS[name](name, value)
+
+
+def _check_session(name: str, value: object) -> None:
+    # By what it does: aiohttp is imported in transport.py only, and tests and
+    # tracers wrap sessions. A session of requests or httpx lacks this.
+    if not callable(getattr(value, "ws_connect", None)):
+        raise InvalidArgument(name, value, "give an aiohttp.ClientSession")
+
+
+def _check_hooks(name: str, value: object) -> None:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        remedy = "give an iterable of callables, such as hooks=(hook,)"
+        raise InvalidArgument(name, value, remedy)
+
+
+def _hooks(given: Iterable[Hook] | None) -> tuple[Hook, ...]:
+    # Not checked before: an iterator can be gone through only once.
+    hooks = tuple(given or ())
+    for hook in hooks:
+        check_call("hooks", hook, "give callables, which take one value each")
+    return hooks
+
+
+def _check_origins(name: str, value: Any) -> None:
+    # A text would be taken for a collection of letters.
+    many = isinstance(value, Collection) and not isinstance(value, str | bytes)
+    if not many or not all(isinstance(each, str) for each in value):
+        remedy = "give a collection of origins, e.g. {'https://store.example'}"
+        raise InvalidArgument(name, value, remedy)
+
+
+CHECKS: Mapping[str, Callable[[str, Any], object]] = {
+    "transport": partial(
+        check_kind,
+        kind=Transport,
+        remedy="give a Transport; an aiohttp session goes to session=",
+    ),
+    "session": _check_session,
+    "retry": partial(
+        check_kind,
+        kind=RetryPolicy,
+        remedy="give a RetryPolicy, e.g. RetryPolicy(attempts=5)",
+    ),
+    "poll": partial(
+        check_kind,
+        kind=PollPolicy,
+        remedy="give a PollPolicy, e.g. PollPolicy(wait_max=5)",
+    ),
+    "learn": partial(
+        check_kind, kind=LearnedPolicy, remedy="give a LearnedPolicy, or None"
+    ),
+    "merge": check_flag,
+    "attempt_timeout": check_seconds,
+    "patience": check_seconds,
+    "width": check_whole,
+    "max_rate": check_rate,
+    "max_response_bytes": check_whole,
+    "cleanup": lambda _, value: check_cleanup(value),
+    "on_cancel": check_policy,
+    "on_timeout": check_policy,
+    "trusted_origins": _check_origins,
+    "allow_insecure": check_flag,
+    "hooks": _check_hooks,
+    "trace_context": partial(
+        check_call, remedy="give a function that returns text, or None"
+    ),
+    "logger": partial(
+        check_kind,
+        kind=(logging.Logger, logging.LoggerAdapter),
+        remedy="give a logger, e.g. logging.getLogger('mine')",
+    ),
+}
+"""What each option must be, by its name."""
+
+
+def _chosen(given: ClientOptions, name: str, default: Any) -> Any:
+    """Return an option; its default where it is not given, or None."""
+    value = given.get(name)
+    return default if value is None else value
 
 
 def build_limits(given: ClientOptions) -> Limits:
     """Build the bounds of one attempt."""
     limits = Limits()
-    timeout = given.get("attempt_timeout", limits.attempt_timeout)
-    size = given.get("max_response_bytes", limits.max_response_bytes)
-    return Limits(
-        attempt_timeout=_seconds("attempt_timeout", timeout),
-        max_response_bytes=_whole("max_response_bytes", size),
-    )
+    timeout = _chosen(given, "attempt_timeout", limits.attempt_timeout)
+    size = _chosen(given, "max_response_bytes", limits.max_response_bytes)
+    return Limits(attempt_timeout=float(timeout), max_response_bytes=size)
 
 
 def build_manners(given: ClientOptions) -> Manners:
     """Build how a client treats its tasks."""
-    cleanup = given.get("cleanup", "keep")
-    if cleanup not in {"keep", "delete"}:
-        raise InvalidArgument("cleanup", cleanup, "choose keep or delete")
     return Manners(
-        patience=_seconds("patience", given.get("patience", DAY)),
-        cleanup=cleanup,
-        on_cancel=check_policy("on_cancel", given.get("on_cancel", LEAVE)),
-        on_timeout=check_policy("on_timeout", given.get("on_timeout", LEAVE)),
-        trace_context=given.get("trace_context", lambda: None),
+        patience=float(_chosen(given, "patience", DAY)),
+        cleanup=_chosen(given, "cleanup", "keep"),
+        on_cancel=_chosen(given, "on_cancel", "leave"),
+        on_timeout=_chosen(given, "on_timeout", "leave"),
+        trace_context=_chosen(given, "trace_context", lambda: None),
     )
 
 
-def normal_origins(given: Collection[str]) -> frozenset[str]:
+def normal_origins(given: Collection[str] | None) -> frozenset[str]:
     """Bring origins into the form in which they are compared."""
-    if isinstance(given, str):
-        remedy = "give a collection of origins, e.g. {'https://store.example'}"
-        raise InvalidArgument("trusted_origins", given, remedy)
-    return frozenset(split_base(url, "trusted_origins")[0] for url in given)
-
-
-def _seconds(name: str, value: float) -> float:
-    if not 0 < value < math.inf:
-        raise InvalidArgument(name, value, "must be a finite number of seconds above 0")
-    return float(value)
-
-
-def _whole(name: str, value: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InvalidArgument(name, value, "must be a whole number, 1 or more")
-    return value
+    return frozenset(split_base(url, "trusted_origins")[0] for url in given or ())

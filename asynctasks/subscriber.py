@@ -14,7 +14,7 @@ import inspect
 import logging
 from typing import Union
 
-from .exceptions import InvalidArgument
+from .arguments import check_call, check_whole
 from .hooks import Hooks, SubscriberDetails
 from .sansio.dialect import TaskRef
 from .sansio.subscription import Event, EventKind
@@ -57,11 +57,8 @@ class StatusSubscription:
         logger: logging.Logger,
         hooks: Hooks,
     ) -> None:
-        if not callable(callback):
-            remedy = "give a function, async or plain, that takes one event"
-            raise InvalidArgument("callback", callback, remedy)
-        if queue_size < 1:
-            raise InvalidArgument("queue_size", queue_size, "must be 1 or more")
+        remedy = "give a function, async or plain, that takes one event"
+        check_call("callback", callback, remedy)
         self.dropped = 0
         """How many events were dropped so far."""
 
@@ -71,7 +68,7 @@ class StatusSubscription:
         self.closed = False
         self.wants = wants
         self._callback = callback
-        self._size = queue_size
+        self._size = check_whole("queue_size", queue_size)
         self._logger = logger
         self._hooks = hooks
         self._followed: dict[Watch, Callable[[], None]] = {}

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from typing import Union
+from typing import Any, Union
 
+from asynctasks.aimms import AimmsClient
 from asynctasks.sansio import codec
 from asynctasks.sansio.http import Headers, Request, Response
+from asynctasks.sansio.retry import RetryPolicy
+from asynctasks.sansio.schedule import PollPolicy
+from asynctasks.testing import MemoryTransport
 
 
-__all__ = ["ROOT", "Line", "Scripted", "answer"]
+__all__ = ["ROOT", "Line", "Scripted", "answer", "client_of"]
+
+EVERY_SECOND = PollPolicy(
+    wait_initial=1.0, wait_max=1.0, wait_exp_base=1.0, wait_jitter=0.0
+)
+
+QUICK = RetryPolicy(attempts=3, wait_initial=0.1, wait_jitter=0.0)
 
 ROOT = "/api/v2/tasks/"
 
@@ -71,3 +81,10 @@ class Scripted:
         if method == "GET":
             return answer({"message": "there is no such task"}, 404)
         return Response(200)
+
+
+def client_of(service: Scripted, **options: Any) -> AimmsClient:
+    """Make a client that looks at its tasks every second."""
+    given = {"poll": EVERY_SECOND, "retry": QUICK, **options}
+    given.setdefault("transport", MemoryTransport(service))
+    return AimmsClient.local(**given)

@@ -19,7 +19,8 @@ from asynctasks.exceptions import (
     InvalidArgument,
     UnsupportedOperation,
 )
-from asynctasks.handle import RecurringTask, TaskHandle
+from asynctasks.handle import TaskHandle
+from asynctasks.recurring import RecurringTask
 from asynctasks.sansio.aimms import AimmsDialect
 from asynctasks.sansio.auth import Secret
 from asynctasks.sansio.dialect import TaskState

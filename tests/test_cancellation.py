@@ -19,7 +19,8 @@ import attrs
 import pytest
 
 from asynctasks.aimms import AimmsClient
-from asynctasks.handle import TaskHandle, as_completed
+from asynctasks.completion import as_completed
+from asynctasks.handle import TaskHandle
 from asynctasks.sansio.schedule import PollPolicy
 from asynctasks.server.app import LocalServer
 from asynctasks.subscriber import StatusSubscription

@@ -22,6 +22,7 @@ import pytest
 
 from asynctasks.aimms import AimmsClient
 from asynctasks.client import ClientOptions, TaskClient
+from asynctasks.completion import as_completed
 from asynctasks.config import Profile
 from asynctasks.desk import Desk
 from asynctasks.desp import DespClient, DespSubmit
@@ -38,7 +39,7 @@ from asynctasks.exceptions import (
     TaskLost,
     UnsupportedOperation,
 )
-from asynctasks.handle import TaskHandle, as_completed
+from asynctasks.handle import TaskHandle
 from asynctasks.oml import OmlClient
 from asynctasks.sansio import codec
 from asynctasks.sansio.auth import NoAuth, api_key

@@ -55,6 +55,7 @@ from asynctasks.exceptions import (
     UntrustedUrl,
     VantiqException,
     excerpt,
+    fresh,
 )
 from asynctasks.sansio.dialect import TaskState, TaskStatus
 from asynctasks.sansio.http import Headers, Request, Response
@@ -68,6 +69,7 @@ FAILED = TaskStatus(
 WORDLESS = TaskStatus(state=TaskState.FAILED, message="no plan")
 SILENT = TaskStatus(state=TaskState.FAILED, word="failed")
 RUNNING = TaskStatus(state=TaskState.RUNNING)
+ENDING = TaskStatus(state=TaskState.RUNNING, cancel_requested=True)
 
 
 def answer(status: int) -> Response:
@@ -104,7 +106,10 @@ TEXTS: list[tuple[AsyncTasksError, str]] = [
     ),
     (
         PermissionDenied(answer(403)),
-        "answered 403 (check the scopes and permissions of the key or token)",
+        (
+            "answered 403 (check what the key, token or user may do, where the "
+            "service takes one)"
+        ),
     ),
     (NotFound(answer(404), "gone", REQUEST), "POST /tasks answered 404: gone"),
     (Conflict(answer(409), "exists"), "answered 409: exists"),
@@ -151,8 +156,9 @@ TEXTS: list[tuple[AsyncTasksError, str]] = [
         UnsupportedOperation("push", "AIMMS v1"),
         "AIMMS v1 has no push; it has: nothing of the kind",
     ),
-    (InvalidArgument("id", "", "must not be empty"), "id='': must not be empty"),
-    (InvalidArgument("id", 7, "must be text"), "id='7': must be text"),
+    (InvalidArgument("id", "", "must not be empty"), "id: must not be empty"),
+    (InvalidArgument("id", 7, "must be text"), "id=7: must be text"),
+    (InvalidArgument("id", "7", "is taken"), "id='7': is taken"),
     (TaskError("t1"), "task t1 is in trouble"),
     (TaskFailed("t1"), "task t1 failed"),
     (
@@ -185,6 +191,13 @@ TEXTS: list[tuple[AsyncTasksError, str]] = [
         (
             "task t1 did not end within 1.5 s (now: RUNNING); it goes on: wait again "
             "with the same handle or from its token"
+        ),
+    ),
+    (
+        PatienceExceeded("t1", "token", ENDING, 60.0),
+        (
+            "task t1 did not end within 60 s (now: RUNNING); it was asked to end, and "
+            "may yet: wait again with the same handle or from its token"
         ),
     ),
     (JournalError("b.journal", "no"), "journal b.journal: no"),
@@ -309,6 +322,38 @@ def test_errors_keep_their_notes(error: AsyncTasksError) -> None:
 
     assert ["while solving"] == pickle.loads(pickle.dumps(noted)).__notes__
     assert not hasattr(error, "__notes__")
+
+
+@EXAMPLES
+def test_fresh_error_is_as_the_first_but_for_what_follows(
+    error: AsyncTasksError,
+) -> None:
+    """A copy has facts, cause, notes and traceback; what it meets is its own."""
+    first = copy.copy(error)
+    first.add_note("while solving")
+    try:
+        raise first from KeyError("cause")
+    except AsyncTasksError:
+        twin = fresh(first)
+    twin.add_note("later")
+
+    assert (type(first), str(first)) == (type(twin), str(twin))
+    assert first.__cause__ is twin.__cause__
+    assert (True, first.__traceback__) == (
+        twin.__suppress_context__,
+        twin.__traceback__,
+    )
+    assert [["while solving"], ["while solving", "later"]] == [
+        first.__notes__,
+        twin.__notes__,
+    ]
+
+
+def test_errors_of_others_are_not_copied() -> None:
+    """Not every error can be: its own class may want arguments."""
+    error = UnicodeDecodeError("utf-8", b"", 0, 1, "no")
+
+    assert error is fresh(error)
 
 
 @EXAMPLES

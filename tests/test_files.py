@@ -187,12 +187,28 @@ def test_parts(tmp_path: Path) -> None:
         (("name", None), r"files\['x'\]"),
         (("name", b"x", "a/b\r\nX: y"), "content_type"),
         (("name", b"x", None), "content_type"),
+        ((7, b"x"), r"files\['x'\]=7: the name of a file must be text"),
     ],
 )
 def test_unusable_parts(given: Any, expected: str) -> None:
     """A part that is none of the kinds is refused by its field."""
     with pytest.raises(InvalidArgument, match=expected):
         as_parts({"x": given})
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({5: b"x"}, r"^files=5: the name of a field must be text"),
+        ([("x", b"x")], r"^files=\[.*: give contents by field name"),
+        (Path("rows.csv"), r"^files=.*rows.csv.*: give contents by field name"),
+    ],
+    ids=["number", "pairs", "path"],
+)
+def test_forms_that_are_none(files: Any, expected: str) -> None:
+    """Files come with the names of their fields."""
+    with pytest.raises(InvalidArgument, match=expected):
+        as_parts(files)
 
 
 # --- files that are written --------------------------------------------------

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import aclosing
 import gc
 import logging
 import math
 from pathlib import Path
+import re
+import traceback
 from typing import Any
 
 import pytest
@@ -27,22 +29,15 @@ from asynctasks.exceptions import (
     TaskFailed,
     TaskLost,
 )
-from asynctasks.handle import RecurringTask, TaskHandle, as_completed
+from asynctasks.handle import TaskHandle
 from asynctasks.sansio.dialect import TaskRef, TaskState, TaskStatus
 from asynctasks.sansio.http import Response
-from asynctasks.sansio.retry import RetryPolicy
 from asynctasks.sansio.schedule import PollPolicy
 from asynctasks.testing import MemoryTransport
-from tests.scripted import Scripted, answer
+from tests.scripted import EVERY_SECOND, Scripted, answer, client_of
 
 
 pytestmark = pytest.mark.virtual_time
-
-EVERY_SECOND = PollPolicy(
-    wait_initial=1.0, wait_max=1.0, wait_exp_base=1.0, wait_jitter=0.0
-)
-
-QUICK = RetryPolicy(attempts=3, wait_initial=0.1, wait_jitter=0.0)
 
 Connect = Callable[..., AimmsClient]
 
@@ -53,9 +48,7 @@ async def connect() -> AsyncIterator[Connect]:
     clients: list[AimmsClient] = []
 
     def make(service: Scripted, **options: Any) -> AimmsClient:
-        given = {"poll": EVERY_SECOND, "retry": QUICK, **options}
-        given.setdefault("transport", MemoryTransport(service))
-        clients.append(AimmsClient.local(**given))
+        clients.append(client_of(service, **options))
         return clients[-1]
 
     yield make
@@ -303,10 +296,20 @@ async def test_no_patience_at_all(connect: Connect) -> None:
     assert {"answer": 42} == await task.result(timeout=0)
 
 
-async def test_patience_that_is_no_number(connect: Connect) -> None:
-    """A timeout that is not a number would break the loop's timers."""
-    with pytest.raises(InvalidArgument, match="timeout='nan': give a number"):
-        await handle_of(connect, "running").result(timeout=math.nan)
+@pytest.mark.parametrize("timeout", [math.nan, -1, True, "5", [5]])
+@pytest.mark.parametrize("verb", ["wait", "result", "download", "cancel"])
+async def test_timeout_that_is_no_number_of_seconds(
+    connect: Connect, tmp_path: Path, verb: str, timeout: Any
+) -> None:
+    """It is refused before anything is asked of the service."""
+    service = Scripted(t1="running")
+    task = connect(service).handle("t1")
+    path = [tmp_path / "x"] if verb == "download" else []
+    shown = re.escape(f"timeout={timeout!r}: give a number of seconds, 0 or more")
+    with pytest.raises(InvalidArgument, match=f"^{shown}$"):
+        await getattr(task, verb)(*path, timeout=timeout)
+
+    assert {} == service.calls
 
 
 async def test_timeouts_of_others_stay_theirs(connect: Connect) -> None:
@@ -345,7 +348,7 @@ async def test_end_at_the_last_moment_counts(connect: Connect) -> None:
     await asyncio.sleep(0)
     done = TaskStatus(state=TaskState.SUCCEEDED, word="completed")
     # Called in the same round as the timer, in whatever order.
-    loop.call_at(now() + 2.0, task._see, done)
+    loop.call_at(now() + 2.0, task.see, done)
     status = await waiting
 
     assert "completed" == status.word
@@ -586,6 +589,7 @@ async def test_cancel_that_is_not_confirmed(connect: Connect) -> None:
     assert 60.0 == round(now() - begun, 3)
     assert caught.value.status is not None
     assert caught.value.status.cancel_requested
+    assert "(now: RUNNING); it was asked to end, and may yet" in str(caught.value)
 
 
 async def test_delete_removes_the_task(connect: Connect) -> None:
@@ -664,147 +668,60 @@ async def test_policy_that_is_none(connect: Connect, name: str) -> None:
         await handle_of(connect, "running").result(**options)
 
 
-# --- as_completed ------------------------------------------------------------
+# --- errors of several who wait ----------------------------------------------
 
 
-async def test_as_completed_yields_in_the_order_of_the_ends(connect: Connect) -> None:
-    """First the one that ends first, however it ends."""
-    service = Scripted(
-        slow=(*["running"] * 5, "completed"),
-        lost=Response(404),
-        failed=("running", "failed"),
-        over="completed",
-    )
-    client = connect(service)
-    over = client.handle("over")
-    await over.wait()
-    handles = [client.handle(name) for name in ("slow", "lost", "failed")]
-    ends = [handle.id async for handle in as_completed([*handles, over, over])]
-
-    assert ["over", "failed", "lost", "slow"] == ends
-    assert {"failed": TaskState.FAILED, "slow": TaskState.SUCCEEDED} == {
-        handle.id: handle.last_status.state
-        for handle in handles
-        if handle.last_status is not None
-    }
-    assert 0 == watched(over)
-    with pytest.raises(TaskLost):
-        await handles[1]
+async def errors_of(*waits: Coroutine[Any, Any, Any]) -> list[BaseException]:
+    """Have waits fail at the same time; return their errors."""
+    return [e for e in await asyncio.gather(*waits, return_exceptions=True) if e]
 
 
-async def test_as_completed_of_nothing(connect: Connect) -> None:
-    """No handles, no ends."""
-    assert [] == [handle async for handle in as_completed([])]
-
-
-async def test_as_completed_starts_no_task_per_handle(connect: Connect) -> None:
-    """Many handles are waited for by the watcher alone."""
-    names = [f"t{number}" for number in range(200)]
-    client = connect(Scripted(**dict.fromkeys(names, ("running", "completed"))))
-    before = asyncio.all_tasks()
-    ends = 0
-    async for _ in as_completed(map(client.handle, names)):
-        ends += 1
-        await asyncio.sleep(0.25)
-        names_of = {task.get_name() for task in asyncio.all_tasks() - before}
-
-        assert names_of <= {"asynctasks-watcher"}
-
-    assert 200 == ends
-
-
-async def test_as_completed_that_is_left_lets_go(connect: Connect) -> None:
-    """Leaving early ends the looking at the others, and leaves no listener."""
-    client = connect(Scripted(t1="completed", t2="running"))
-    other = client.handle("t2")
-    client_: Any = client
-    watch = client_._desk.hold(other.ref, None)
-    async for _ in as_completed([client.handle("t1"), other]):
-        break
-    gc.collect()
-    await asyncio.sleep(0.1)
-
-    assert [] == watch.listeners
-    assert 1 == watched(other)
-
-    client_._desk.release(watch)
-
-    assert 0 == watched(other)
-
-
-async def test_as_completed_yields_once_although_the_end_is_told_twice(
-    connect: Connect,
+@pytest.mark.parametrize(
+    ("script", "kind"),
+    [((Response(404),), TaskLost), (("completed",), ResultUnavailable)],
+    ids=["watched", "fetched"],
+)
+async def test_each_waiter_gets_an_error_of_its_own(
+    connect: Connect, script: tuple[Any, ...], kind: type[TaskError]
 ) -> None:
-    """A second word on how a task ended is no second end."""
-    client = connect(Scripted(t1="running", t2=("running", "running", "completed")))
-    first, second = client.handle("t1"), client.handle("t2")
-    over = TaskStatus(state=TaskState.UNKNOWN, done=True, outcome_known=False)
-    won = TaskStatus(state=TaskState.SUCCEEDED)
-    loop = asyncio.get_running_loop()
-    loop.call_later(0.5, first._see, over)
-    loop.call_later(0.5, first._see, won)
-    ends = [handle.id async for handle in as_completed([first, second])]
+    """What one notes on it, and the way it takes, does not show in the others'."""
+    service = Scripted(t1=script)
+    service.write("GET t1/response", Response(404))
+    task = connect(service).handle("t1")
+    errors = await errors_of(*[task.result() for _ in range(3)])
+    errors[0].add_note("the first one's")
 
-    assert ["t1", "t2"] == ends
-    assert won == first.last_status
-
-
-# --- recurring tasks ---------------------------------------------------------
-
-
-def run_document(index: int, state: str) -> Response:
-    return answer({"id": "t1", "state": state, "groupIndex": index})
+    assert 3 == len({id(error) for error in errors})
+    assert [{kind}, {NotFound}] == [
+        {type(error) for error in errors},
+        {type(error.__cause__) for error in errors},
+    ]
+    assert [True, False, False] == [hasattr(error, "__notes__") for error in errors]
+    assert 1 == len({len(traceback.extract_tb(e.__traceback__)) for e in errors})
 
 
-async def test_runs_come_as_they_are_created(connect: Connect) -> None:
-    """Each run is yielded once; the iteration ends when the recurrence is over."""
-    service = Scripted(
-        t1=(
-            run_document(1, "queued"),
-            run_document(1, "running"),
-            run_document(3, "queued"),
-            run_document(3, "completed"),
-            run_document(3, "completed"),
-            Response(404),
-        )
-    )
-    recurring = connect(service).recurring("t1")
-    runs = [run.ref.run async for run in recurring.runs()]
+async def test_updates_and_waits_do_not_share_their_errors(connect: Connect) -> None:
+    """Whoever goes through the states gets a copy, too."""
+    task = handle_of(connect, Response(404))
 
-    assert [0, 1, 2, 3] == runs
-    assert ("t1", "<RecurringTask t1>") == (recurring.id, repr(recurring))
+    async def read() -> None:
+        async for _ in task.updates():
+            pass
+
+    first, second = await errors_of(read(), task.wait())
+
+    assert [TaskLost, TaskLost] == [type(first), type(second)]
+    assert first is not second
 
 
-async def test_runs_of_a_task_that_does_not_count(connect: Connect) -> None:
-    """Where the service names no index there is one run."""
-    recurring = connect(Scripted(t1="completed")).recurring("t1")
-
-    assert [0] == [run.ref.run async for run in recurring.runs()]
-
-
-async def test_recurring_task_is_found_again_by_its_token(connect: Connect) -> None:
-    """A token of the recurrence, or of a run, stands for the recurrence."""
-    client = connect(Scripted())
-    recurring = client.recurring("t1")
-    again = client.recurring(recurring.run(7).token)
-
-    assert recurring.token == again.token
-    assert isinstance(again, RecurringTask)
-
-
-async def test_stop_ends_the_recurrence(connect: Connect) -> None:
-    """Stopping removes the last run, the one that waits."""
-    service = Scripted()
-    await connect(service).recurring("t1").stop()
-
-    assert {"DELETE t1": 1} == service.calls
+# --- what else is told ------------------------------------------------------
 
 
 async def test_result_of_an_open_outcome_tells_the_rest(connect: Connect) -> None:
     """Where the service only says that a task is over, its result says how."""
     task = handle_of(connect, "running")
     over = TaskStatus(state=TaskState.UNKNOWN, done=True, outcome_known=False)
-    task._see(over)
+    task.see(over)
 
     assert {"answer": 42} == await task.result()
     assert task.last_status is not None

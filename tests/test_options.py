@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 import logging
 import math
 from typing import Any
 
 import pytest
 
+from asynctasks.aimms import AimmsClient
 from asynctasks.exceptions import InvalidArgument
 from asynctasks.hooks import Hooks
 from asynctasks.lanes import Kind
@@ -90,13 +92,6 @@ def test_width_and_rate_are_the_lanes() -> None:
     assert (math.inf, 5.0) == (wide._bucket.rate, narrow._bucket.rate)
 
 
-@pytest.mark.parametrize("rate", [0, -1.0, math.nan])
-def test_rate_that_is_none(rate: float) -> None:
-    """A rate must let something through."""
-    with pytest.raises(InvalidArgument, match="max_rate"):
-        hub_of(max_rate=rate)
-
-
 def test_hooks_are_shared() -> None:
     """The same hooks hear of requests and of the subscriber."""
     hub = hub_of(hooks=(print,))
@@ -122,6 +117,35 @@ def test_transport_and_session_exclude_each_other() -> None:
         hub_of(session=object())
 
 
+def test_hooks_are_gone_through_once() -> None:
+    """An iterator of hooks will do; what cannot be called will not."""
+    heard: list[Any] = []
+    hub = hub_of(hooks=iter([heard.append]))
+    hub.hooks.tell("news")
+
+    assert ["news"] == heard
+    with pytest.raises(InvalidArgument, match=r"^hooks=5: give callables, which take"):
+        hub_of(hooks=[5])
+
+
+def test_none_is_the_default() -> None:
+    """What is optional for a caller of ours can be passed on; so nothing is learned
+    only where that is said."""
+    nothing: Any = dict.fromkeys(ClientOptions.__annotations__)
+    check_options("AimmsClient", nothing)
+    del nothing["learn"]
+    watcher = build_hub(nothing, LOGGER).watcher
+
+    assert (PollPolicy(), LearnedPolicy(), True) == (
+        watcher.policy,
+        watcher._learn,
+        watcher._merge,
+    )
+    assert build_limits({}) == build_limits(nothing)
+    assert frozenset() == normal_origins(None)
+    assert build_manners({}).patience == build_manners(nothing).patience
+
+
 def test_misspelt_options_are_refused() -> None:
     """The error names the client and the options that there are."""
     options: Any = {"with": 8}
@@ -129,22 +153,68 @@ def test_misspelt_options_are_refused() -> None:
         check_options("AimmsClient", options)
 
 
-@pytest.mark.parametrize("value", [0, -1, math.inf, math.nan])
-@pytest.mark.parametrize("name", ["attempt_timeout", "patience"])
-def test_seconds_must_be_finite(name: str, value: float) -> None:
-    """No wait is without an end, and none has none."""
-    options: Any = {name: value}
-    with pytest.raises(InvalidArgument, match=f"{name}=.*finite number of seconds"):
-        build_limits(options) and build_manners(options)
+SECONDS = "must be a finite number of seconds above 0"
+WHOLE = "must be a whole number, 1 or more"
+FLAG = "give True or False"
+POLICY = "choose leave or cancel_remote"
+
+WRONG: list[tuple[str, Any, str]] = [
+    ("transport", "http", "give a Transport; an aiohttp session goes to session="),
+    ("session", "http", "give an aiohttp.ClientSession"),
+    ("retry", 5, "give a RetryPolicy, e.g."),
+    ("poll", 5, "give a PollPolicy, e.g."),
+    ("learn", True, "give a LearnedPolicy, or None"),
+    ("merge", "no", FLAG),
+    *(("patience", v, SECONDS) for v in (0, -1, math.inf, math.nan, True, "5")),
+    *(("attempt_timeout", v, SECONDS) for v in (0, math.inf, math.nan, False, "5")),
+    *(("width", v, WHOLE) for v in (0, -1, 1.5, True, "8")),
+    *(("max_response_bytes", v, WHOLE) for v in (0, math.inf, True)),
+    *(("max_rate", v, "a number above 0, a") for v in (0, -1, math.nan, True, "5")),
+    ("cleanup", "all", "choose keep or delete"),
+    ("cleanup", ["keep"], "choose keep or delete"),
+    ("on_cancel", "kill", POLICY),
+    ("on_timeout", True, POLICY),
+    ("trusted_origins", "https://blobs.example", "give a collection of origins"),
+    ("trusted_origins", [5], "give a collection of origins"),
+    ("trusted_origins", 5, "give a collection of origins"),
+    ("allow_insecure", "no", FLAG),
+    ("hooks", print, "give an iterable of callables, such as hooks=(hook,)"),
+    ("hooks", "log", "give an iterable of callables, such as hooks=(hook,)"),
+    ("trace_context", "00-0af", "give a function that returns text, or None"),
+    ("logger", "mine", "give a logger, e.g."),
+]
 
 
-@pytest.mark.parametrize("value", [0, -1, 1.5, True])
-@pytest.mark.parametrize("name", ["width", "max_response_bytes"])
-def test_numbers_must_be_whole(name: str, value: Any) -> None:
-    """Half a request cannot be sent."""
-    options: Any = {name: value}
-    with pytest.raises(InvalidArgument, match=f"{name}=.*whole number"):
-        build_limits(options) and build_hub(options, LOGGER)
+@pytest.mark.parametrize(("name", "value", "remedy"), WRONG)
+def test_wrong_options_are_refused(name: str, value: Any, remedy: str) -> None:
+    """The error names the option, what was given, and what to give."""
+    with pytest.raises(InvalidArgument) as caught:
+        AimmsClient.local(**{name: value})
+
+    assert str(caught.value).startswith(f"{name}={value!r}: ")
+    assert remedy in str(caught.value)
+
+
+def test_every_option_is_looked_at() -> None:
+    """No option can be of a wrong kind unseen."""
+    wrong = {name for name, _, _ in WRONG}
+
+    assert ClientOptions.__annotations__.keys() == wrong
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_rate", math.inf),
+        ("patience", Fraction(7, 2)),
+        ("logger", logging.LoggerAdapter(LOGGER, {})),
+        ("trusted_origins", frozenset({"https://blobs.example"})),
+        ("hooks", ()),
+    ],
+)
+def test_unusual_options_are_taken(name: str, value: Any) -> None:
+    """Everything that works is taken."""
+    AimmsClient.local(**{name: value})
 
 
 def test_manners() -> None:
@@ -166,22 +236,8 @@ def test_manners() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["cleanup", "on_cancel", "on_timeout"])
-def test_unknown_manners(name: str) -> None:
-    """The error names what there is to choose from."""
-    options: Any = {name: "whatever"}
-    with pytest.raises(InvalidArgument, match=f"{name}='whatever': choose"):
-        build_manners(options)
-
-
 def test_origins_are_compared_in_one_form() -> None:
     """Case, default ports and paths make no other origin."""
     given = ["https://Blobs.Example:443/x", "http://127.0.0.1:80"]
 
     assert {"https://blobs.example", "http://127.0.0.1"} == normal_origins(given)
-
-
-def test_one_origin_is_no_collection() -> None:
-    """A text would be taken for a collection of letters."""
-    with pytest.raises(InvalidArgument, match="give a collection of origins"):
-        normal_origins("https://blobs.example")

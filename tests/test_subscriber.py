@@ -406,10 +406,11 @@ async def test_callback_that_cannot_be_called(
         add(subscriber, callback)
 
 
-async def test_queue_without_a_place(subscriber: Subscriber) -> None:
+@pytest.mark.parametrize("size", [0, -1, True, 1.5, "5"])
+async def test_queue_without_a_place(subscriber: Subscriber, size: Any) -> None:
     """A queue of no size could hold nothing."""
-    with pytest.raises(InvalidArgument, match="queue_size='0': must be 1 or more"):
-        add(subscriber, print, queue_size=0)
+    with pytest.raises(InvalidArgument, match=f"queue_size={size!r}: must be a whole"):
+        add(subscriber, print, queue_size=size)
 
 
 # --- the transport -----------------------------------------------------------

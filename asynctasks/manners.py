@@ -1,0 +1,31 @@
+"""How remote tasks are treated: what there is to choose from, as types."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from .arguments import check_choice
+
+
+__all__ = ["Cleanup", "Decode", "RemotePolicy", "check_cleanup", "check_policy"]
+
+Cleanup = Literal["keep", "delete"]
+"""What becomes of a finished task whose result was fetched."""
+
+Decode = Literal["auto", "json", "text", "bytes"]
+"""How a result is decoded; see :func:`asynctasks.decode_content`."""
+
+RemotePolicy = Literal["leave", "cancel_remote"]
+"""What becomes of the remote task when somebody gives up waiting for it."""
+
+
+def check_policy(name: str, value: str) -> str:
+    """Return a :data:`RemotePolicy`, if it is one."""
+    check_choice(name, value, get_args(RemotePolicy))
+    return value
+
+
+def check_cleanup(value: str) -> str:
+    """Return a :data:`Cleanup`, if it is one."""
+    check_choice("cleanup", value, get_args(Cleanup))
+    return value
