@@ -23,6 +23,7 @@ from .urls import is_loopback, split_base
 from ..exceptions import (
     AuthenticationFailed,
     InvalidArgument,
+    RemoteProtocolError,
     RequestRejected,
     ResponseDecodeError,
 )
@@ -40,6 +41,9 @@ __all__ = [
     "api_key",
     "basic",
     "bearer",
+    "check_token",
+    "decode_secret",
+    "obtain",
 ]
 
 
@@ -136,6 +140,61 @@ class NoAuth(Auth):
         return {}
 
 
+def obtain(credential: Credential, name: str) -> Generator[Resolve, Any, str]:
+    """
+    Return the text of a credential, which may have to be fetched.
+
+    Args:
+        credential: the text, a :class:`Secret`, or an async callable.
+        name: what the error calls it.
+
+    Raises:
+        InvalidArgument: what was fetched is no text.
+    """
+    if isinstance(credential, Secret):
+        return credential.reveal()
+    text: Any = (
+        credential if isinstance(credential, str) else (yield Resolve(credential))
+    )
+    if not isinstance(text, str):
+        remedy = "the callable must return text"
+        raise InvalidArgument(name, type(text).__name__, remedy)
+    return text
+
+
+def decode_secret(response: Response) -> tuple[Any, Response]:
+    """
+    Decode an answer that holds credentials.
+
+    Returns:
+        What was decoded; and the answer without its body, for errors to show.
+
+    Raises:
+        ResponseDecodeError: it is not JSON, and the error does not show what it is.
+    """
+    bare = Response(response.status, response.headers)
+    try:
+        document = codec.loads(response.body)
+    except ResponseDecodeError:
+        document = None  # that error shows the body, so it is not even a context
+    if document is None:
+        raise ResponseDecodeError("JSON", bare, "something else")
+    return document, bare
+
+
+def check_token(token: str, bare: Response) -> str:
+    """
+    Return a token that a service handed out, if it can be sent.
+
+    Raises:
+        RemoteProtocolError: it is no value of a header; *bare* is what it shows.
+    """
+    try:
+        return check_header("token", token, secret=True)
+    except InvalidArgument as exc:
+        raise RemoteProtocolError("a usable token", bare, exc.remedy) from exc
+
+
 class HeaderAuth(Auth):
     """
     One header that carries the credential.
@@ -165,9 +224,6 @@ class HeaderAuth(Auth):
             raise InvalidArgument(header, type(credential).__name__, remedy)
 
     def _build(self, secret: str) -> Mapping[str, str]:
-        if not isinstance(secret, str):
-            remedy = "the callable must return text"
-            raise InvalidArgument(self._header, type(secret).__name__, remedy)
         return {self._header: self._form(secret)}
 
     @property
@@ -183,7 +239,8 @@ class HeaderAuth(Auth):
     def renew(self) -> AuthFlow:
         """Fetch the credential."""
         if self._source is not None:
-            self._headers = self._build((yield Resolve(self._source)))
+            secret = yield from obtain(self._source, self._header)
+            self._headers = self._build(secret)
             self.generation += 1
 
     def headers(self) -> Mapping[str, str]:
@@ -226,7 +283,8 @@ def basic(username: str, password: Credential) -> Auth:
         InvalidArgument: the user name holds a colon or a control character, or the
             password cannot be sent.
     """
-    if not username or ":" in username or not username.isprintable():
+    text = isinstance(username, str) and username and username.isprintable()
+    if not text or ":" in username:
         remedy = "a user name is printable text without a colon"
         raise InvalidArgument("username", username, remedy)
 
@@ -247,8 +305,13 @@ FORM = Headers(
     }
 )
 
+OK = 200
+
 AHEAD = 30.0
 """Seconds before its end in which a token is renewed, or a tenth of a short life."""
+
+LONGEST_LIFE = 1e9
+"""Seconds of a token's life at most, some thirty years; a server may say anything."""
 
 
 class OAuth2Password(Auth):
@@ -317,18 +380,14 @@ class OAuth2Password(Auth):
         if refresh is not None:
             fields = {"grant_type": "refresh_token", "refresh_token": refresh}
             response = yield self._build(fields)
-            if response.status == 200:  # noqa: PLR2004
+            if response.status == OK:
                 self._take(response)
                 return
-        password = self._password
-        if isinstance(password, Secret):
-            password = password.reveal()
-        if not isinstance(password, str):
-            password = yield Resolve(password)
+        password = yield from obtain(self._password, "password")
         fields = {"grant_type": "password", "username": self._username}
         response = yield self._build({**fields, **self._scope, "password": password})
         try:
-            self._take(expect(response, 200))
+            self._take(expect(response, OK))
         except RequestRejected as exc:  # RFC 6749 refuses wrong passwords with 400
             raise AuthenticationFailed(response.redacted(), exc.message) from exc
 
@@ -338,22 +397,13 @@ class OAuth2Password(Auth):
         return Request("POST", self._url, FORM, body, anonymous=True, replayable=True)
 
     def _take(self, response: Response) -> None:
-        bare = Response(response.status, response.headers)  # no error shows a token
-        document: Any = None
-        odd = False
-        try:
-            document = codec.loads(response.body)
-        except ResponseDecodeError:
-            odd = True
-        if odd:
-            # Raised here: the first error shows the body, and must not be the context.
-            raise ResponseDecodeError("JSON", bare, "something else")
+        document, bare = decode_secret(response)
         token = field(document, "access_token", str, bare, required=True)
         life = field(document, "expires_in", (int, float), bare)
         self._refresh_token = field(document, "refresh_token", str, bare)
-        signed = f"Bearer {check_header('access_token', token, secret=True)}"
-        self._headers = {"Authorization": signed}
+        self._headers = {"Authorization": f"Bearer {check_token(token, bare)}"}
         self._renew_at = None
         if life is not None:
+            life = min(life, LONGEST_LIFE)
             self._renew_at = response.at + life - min(AHEAD, life / 10)
         self.generation += 1

@@ -8,8 +8,7 @@ have arrived is repeated only if its dialect says that repeating it is harmless.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TypeGuard
 
 import attrs
 
@@ -41,31 +40,39 @@ REFUSED_UNPROCESSED = 429
 GATEWAY_LOST_THE_ANSWER = frozenset({502, 504})
 """A gateway speaks: whether the service behind it got the request is not known."""
 
+LONGEST = 1e9
+"""Seconds, some thirty years: beyond that, arithmetic may end in infinity."""
 
 MAX_EXP_BASE = 1000
-"""Its 64th power is still a finite number."""
+"""Of the waits; with :data:`MAX_EXPONENT` and :data:`LONGEST` they stay finite."""
+
+MAX_EXPONENT = 64
+"""Attempts after which waits grow no more, however far away ``wait_max`` is."""
 
 
-def _positive(what: str, *, zero: bool = False) -> Callable[..., None]:
-    def validate(_: Any, __: Any, value: float) -> None:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not (0 <= value < float("inf")) or (value == 0 and not zero):
-            least = "0 or more" if zero else "more than 0"
-            raise InvalidArgument(what, value, f"must be a finite number, {least}")
-
-    return validate
+def _seconds(_: object, field: attrs.Attribute[float], value: object) -> None:
+    if not (_is_number(value) and 0 <= value <= LONGEST):
+        raise InvalidArgument(field.name, value, "must be a finite number, 0 or more")
 
 
-def _whole(_: Any, __: Any, value: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InvalidArgument("attempts", value, "must be a whole number, 1 or more")
+def _above_zero(_: object, field: attrs.Attribute[float], value: float) -> None:
+    if value == 0:
+        raise InvalidArgument(field.name, value, "must be a number above 0")
 
 
-def _base(_: Any, __: Any, value: float) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 < value <= MAX_EXP_BASE:
+def _exp_base(_: object, field: attrs.Attribute[float], value: object) -> None:
+    if not (_is_number(value) and 0 < value <= MAX_EXP_BASE):
         remedy = f"must be a number above 0, at most {MAX_EXP_BASE}"
-        raise InvalidArgument("wait_exp_base", value, remedy)
+        raise InvalidArgument(field.name, value, remedy)
+
+
+def _attempts(_: object, field: attrs.Attribute[int], value: object) -> None:
+    if not (_is_number(value) and isinstance(value, int) and value >= 1):
+        raise InvalidArgument(field.name, value, "must be a whole number, 1 or more")
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @attrs.frozen(kw_only=True)
@@ -78,25 +85,17 @@ class RetryPolicy:
     of the service replaces it where it is longer.
     """
 
-    attempts: int = attrs.field(default=10, validator=_whole)
+    attempts: int = attrs.field(default=10, validator=_attempts)
     """How often a request is sent at most."""
 
-    timeout: float = attrs.field(default=45.0, validator=_positive("timeout"))
+    timeout: float = attrs.field(default=45.0, validator=[_seconds, _above_zero])
     """Seconds for one request with all its retries; it bounds the last attempt."""
 
-    wait_initial: float = attrs.field(
-        default=0.1, validator=_positive("wait_initial", zero=True)
-    )
-    wait_max: float = attrs.field(
-        default=5.0, validator=_positive("wait_max", zero=True)
-    )
-    wait_jitter: float = attrs.field(
-        default=1.0, validator=_positive("wait_jitter", zero=True)
-    )
-    wait_exp_base: float = attrs.field(default=2.0, validator=_base)
-    retry_after_max: float = attrs.field(
-        default=120.0, validator=_positive("retry_after_max", zero=True)
-    )
+    wait_initial: float = attrs.field(default=0.1, validator=_seconds)
+    wait_max: float = attrs.field(default=5.0, validator=_seconds)
+    wait_jitter: float = attrs.field(default=1.0, validator=_seconds)
+    wait_exp_base: float = attrs.field(default=2.0, validator=_exp_base)
+    retry_after_max: float = attrs.field(default=120.0, validator=_seconds)
     """Seconds of ``Retry-After`` that are obeyed; beyond, ``RateLimited`` is raised."""
 
 
@@ -113,8 +112,8 @@ def backoff(policy: RetryPolicy, attempt: int, dice: float) -> float:
         attempt: the number of the attempt that failed, from 1.
         dice: a random number from 0 to 1.
     """
-    # The exponent is capped: the power stays finite.
-    grown = policy.wait_initial * policy.wait_exp_base ** min(attempt - 1, 64)
+    growth = policy.wait_exp_base ** min(attempt - 1, MAX_EXPONENT)
+    grown = policy.wait_initial * growth
     return min(policy.wait_max, grown + dice * policy.wait_jitter)
 
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
-from .auth import Auth, AuthFlow, Credential, Resolve, Secret
+from .auth import (
+    Auth,
+    AuthFlow,
+    Credential,
+    Secret,
+    check_token,
+    decode_secret,
+    obtain,
+)
 from .dialect import field, refusal
 from .http import Response, check_header
 from .vantiq_requests import Api
@@ -94,33 +101,47 @@ class VantiqAuth(Auth):
         self._source = Secret(source) if isinstance(source, str) else source
         self._username = username
 
-    def accept(self, token: str, id_token: str | None, now: float) -> None:
+    def accept(self, token: str, id_token: str | None, now: float | None) -> None:
         """
         Sign with this token from now on.
+
+        Args:
+            token: the access token.
+            id_token: the id token, if there is one.
+            now: seconds on the event loop's clock; None where that is not known: then
+                the token's age counts from when somebody first asks whether it is due.
 
         Raises:
             InvalidArgument: it cannot be sent.
         """
         self._token = Secret(check_header("access_token", token, secret=True))
         self._id_token = Secret(id_token) if id_token is not None else None
-        after = self._refresh_after
-        self._due = None if after is None else now + after
+        self._due = None
+        if now is not None:
+            self._begin(now)
         self.generation += 1
         self._build()
+
+    def _begin(self, now: float) -> None:
+        """Count the token's age from now on."""
+        if self._refresh_after is not None:
+            self._due = now + self._refresh_after
 
     def accept_answer(self, response: Response) -> None:
         """
         Take the tokens out of the answer to an authentication.
 
         Raises:
-            RemoteProtocolError: it holds none.
+            RemoteProtocolError: it holds none that can be sent; the error shows
+                nothing of it.
         """
-        document: Any = response.json()
-        token = field(document, "accessToken", str, response, required=True)
-        self.accept(token, field(document, "idToken", str, response), response.at)
+        document, bare = decode_secret(response)
+        token = field(document, "accessToken", str, bare, required=True)
+        id_token = field(document, "idToken", str, bare)
+        self.accept(check_token(token, bare), id_token, response.at)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Forget who we are; not what a token is obtained with."""
         self._token = self._id_token = self._due = None
         self._namespace = self._impersonated = None
         self._build()
@@ -147,6 +168,8 @@ class VantiqAuth(Auth):
         """Tell whether the token has reached the age at which it is renewed."""
         if self._token is None:
             return self._source is not None
+        if self._due is None:
+            self._begin(now)
         return self._due is not None and now >= self._due
 
     def renew(self) -> AuthFlow:
@@ -169,9 +192,9 @@ class VantiqAuth(Auth):
             yield from self._obtain(self._source)
 
     def _obtain(self, source: Credential) -> AuthFlow:
-        text = yield from _resolve(source)
+        text = yield from obtain(source, "credential")
         if self._username is None:
-            self.accept(text, None, 0.0)
+            self.accept(text, None, None)
             return
         response = yield self._api.authenticate(self._username, text)
         if response.status >= REFUSED:
@@ -181,10 +204,3 @@ class VantiqAuth(Auth):
     def headers(self) -> Mapping[str, str]:
         """Return the headers that sign a request."""
         return self._headers
-
-
-def _resolve(source: Credential) -> Generator[Resolve, Any, str]:
-    if isinstance(source, Secret):
-        return source.reveal()
-    text: str = source if isinstance(source, str) else (yield Resolve(source))
-    return text

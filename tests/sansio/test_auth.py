@@ -171,8 +171,8 @@ def test_unsendable_passwords(password: str) -> None:
     assert "password" == caught.value.name
 
 
-@pytest.mark.parametrize("username", ["", "a:b", "a\nb", "\ud800"])
-def test_unsendable_user_names(username: str) -> None:
+@pytest.mark.parametrize("username", ["", None, 7, "a:b", "a\nb", "\ud800"])
+def test_unsendable_user_names(username: Any) -> None:
     """A user name with a colon or a control character is refused."""
     with pytest.raises(InvalidArgument) as caught:
         basic(username, "pw")
@@ -310,6 +310,14 @@ def test_token_of_a_short_life() -> None:
     assert [False, True] == [auth.due(now) for now in (53.9, 54.0)]
 
 
+def test_token_that_lives_for_ever() -> None:
+    """A life beyond all numbers is a long one."""
+    auth = oauth()
+    renew(auth, tokens(1, expires_in=10**400))
+
+    assert [False, True] == [auth.due(now) for now in (1e8, 1e10)]
+
+
 def test_token_without_an_end() -> None:
     """A token whose life nobody said is used until it is refused."""
     auth = oauth()
@@ -357,6 +365,7 @@ def test_wrong_password(status: int) -> None:
         b"<html>" + CANARY.encode(),
         json.dumps({"access_token": CANARY, "expires_in": "soon"}).encode(),
         json.dumps({"refresh_token": CANARY}).encode(),
+        json.dumps([CANARY]).encode(),
     ],
 )
 def test_odd_token_answers_show_no_token(body: bytes) -> None:
@@ -368,6 +377,20 @@ def test_odd_token_answers_show_no_token(body: bytes) -> None:
     assert CANARY not in shown
     assert CANARY.encode() not in pickle.dumps(caught.value)
     assert caught.value.__context__ is None
+
+
+def test_token_that_cannot_be_sent() -> None:
+    """A token with a line end is the server's mistake, and not shown."""
+    with pytest.raises(RemoteProtocolError, match="a usable token") as caught:
+        renew(oauth(), tokens(1, access_token=f"{CANARY}\n"))
+
+    assert CANARY not in "".join(traceback.format_exception(caught.value))
+
+
+def test_password_that_is_no_text() -> None:
+    """What a callable returns is checked before it is sent as a password."""
+    with pytest.raises(InvalidArgument, match="password='NoneType'"):
+        renew(oauth(password=fetch), None)
 
 
 @pytest.mark.parametrize("url", ["http://id.test/token", "id.test/token", "ftp://x/y"])

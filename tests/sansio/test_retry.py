@@ -246,6 +246,8 @@ def test_no_retry() -> None:
         ("timeout", 0),
         ("timeout", float("inf")),
         ("timeout", None),
+        ("timeout", 10**400),
+        ("wait_initial", 10**400),
         ("wait_initial", -1),
         ("wait_max", float("nan")),
         ("wait_jitter", "1"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import pickle
+import traceback
 
 import pytest
 
@@ -95,6 +97,26 @@ def test_answers() -> None:
         auth.accept_answer(tokens(idToken="i"))
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Response(200, body=b'{"accessToken": "canary"'),
+        tokens(accessToken="canary", idToken=1),
+        tokens(accessToken=1, idToken="canary"),
+        tokens(accessToken="canary\n"),
+    ],
+    ids=["cut off", "odd id token", "odd token", "unusable token"],
+)
+def test_odd_answers_show_no_token(answer: Response) -> None:
+    """An answer that cannot be used is an error of the server that does not show it."""
+    with pytest.raises(RemoteProtocolError) as caught:
+        VantiqAuth(API).accept_answer(answer)
+    shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
+
+    assert "canary" not in shown
+    assert b"canary" not in pickle.dumps(caught.value)
+
+
 def test_tokens_are_renewed_on_request_only() -> None:
     """Without an age, a token is used as long as it works."""
     auth = VantiqAuth(API)
@@ -162,6 +184,14 @@ def test_token_is_fetched() -> None:
         flow.send("tok")
 
     assert "tok" == auth.token
+
+
+def test_fetched_token_is_young_when_it_is_first_used() -> None:
+    """The age of a token that came without a time counts from the first look."""
+    auth = VantiqAuth(API, refresh_after=10.0)
+    auth.accept("tok", None, None)
+
+    assert [False, False, True] == [auth.due(now) for now in (1e6, 1e6 + 9, 1e6 + 10)]
 
 
 def test_refused_renewal_is_followed_by_the_password() -> None:
