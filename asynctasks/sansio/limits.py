@@ -84,8 +84,14 @@ class AdaptiveLimit:
             self._limit = min(self.most, self._limit + 1 / self._limit)
 
     def refused(self, *, sent_at: float, now: float) -> None:
-        """Count a refusal because of too many requests or jobs."""
-        if sent_at >= self._decreased_at:
+        """
+        Count a refusal because of too many requests or jobs.
+
+        Args:
+            sent_at: when the request was sent, seconds on the loop's clock.
+            now: when the refusal came, on the same clock.
+        """
+        if sent_at > self._decreased_at:  # in the same moment: of the same wave
             self._limit = max(1.0, self._limit / 2)
             self._decreased_at = now
 

@@ -33,7 +33,17 @@ FIELDS = {
 
 
 def build_token(dialect: Dialect, origin: str, ref: TaskRef) -> str:
-    """Write the token of a task."""
+    """
+    Write the token of a task.
+
+    Args:
+        dialect: what the client speaks.
+        origin: whom it speaks to.
+        ref: the task.
+
+    Raises:
+        InvalidArgument: the task's id or names are not valid Unicode.
+    """
     document: dict[str, Any] = {
         "asynctasks": VERSION,
         "protocol": dialect.protocol,
@@ -66,7 +76,8 @@ def parse_token(text: str, dialect: Dialect, origin: str) -> TaskRef:
         document = codec.loads(text.encode())
     except (ResponseDecodeError, UnicodeEncodeError) as exc:
         raise InvalidArgument("token", text, "is cut off or damaged") from exc
-    if document.get("asynctasks") != VERSION:
+    version = document.get("asynctasks")
+    if type(version) is not int or version != VERSION:  # True and 1.0 equal 1
         remedy = "is of another version; read it with the version that wrote it"
         raise InvalidArgument("token", text, remedy)
     ours = {"protocol": dialect.protocol, "variant": dialect.variant, "origin": origin}
@@ -81,7 +92,11 @@ def _ref(document: dict[str, Any], text: str) -> TaskRef:
     values: dict[str, Any] = {name: document.get(key) for name, key in FIELDS.items()}
     numbers = {name: values.pop(name) for name in ("run", "generation")}
     texts = all(value is None or isinstance(value, str) for value in values.values())
-    whole = all(value is None or type(value) is int for value in numbers.values())
-    if not texts or not whole or not values["id"]:
+    counts = all(value is None or _is_count(value) for value in numbers.values())
+    if not texts or not counts or not values["id"]:
         raise InvalidArgument("token", text, "is damaged")
     return TaskRef(**numbers, **values)
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 0  # a bool is no number here

@@ -98,6 +98,17 @@ def test_limit_counts_refusals_of_one_moment_once() -> None:
     assert limit.limit == 32
 
 
+def test_limit_counts_a_wave_within_one_tick_once() -> None:
+    """Where the clock did not move, refusals are of one wave, too."""
+    limit = AdaptiveLimit(64)
+    for _ in range(10):
+        limit.refused(sent_at=1.0, now=1.0)
+    wave = limit.limit
+    limit.refused(sent_at=1.5, now=1.5)
+
+    assert (32, 16) == (wave, limit.limit)
+
+
 @given(st.lists(st.booleans(), max_size=300))
 def test_limit_stays_within_its_bounds(outcomes: list[bool]) -> None:
     """Whatever happens, at least one and at most all requests may run."""
