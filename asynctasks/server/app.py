@@ -295,8 +295,20 @@ def is_handshake(request: web.Request) -> bool:
 
 def asked_of(request: web.Request, body: bytes) -> Request:
     """Return a request as the halves take it."""
-    headers = Headers(request.headers.items())
+    headers = Headers((n, text_of(value)) for n, value in request.headers.items())
     return Request(request.method, target_of(request.raw_path), headers, body)
+
+
+def text_of(value: str) -> str:
+    """Return the value of a header; what is not UTF-8 is read as Latin 1."""
+    # aiohttp keeps such bytes as lone surrogates, which nothing else can write.
+    if value.isascii():
+        return value
+    raw = value.encode("utf-8", "surrogateescape")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
 
 
 def whole(response: Response) -> web.Response:

@@ -14,11 +14,11 @@ Inputs, from the submitted bytes:
 
 from __future__ import annotations
 
-from email.message import Message
 from typing import Any
 
 import attrs
 
+from .forms import parts_of
 from ..exceptions import ResponseDecodeError
 from ..sansio import codec
 
@@ -78,18 +78,7 @@ def encode_output(value: Any) -> Result:
 
 def first_file(body: bytes, content_type: str) -> bytes:
     """Return the bytes of the first file of a form, or of its first part."""
-    boundary = _parameter(content_type, "boundary")
-    parts = (b"\r\n" + body).split(b"\r\n--" + boundary.encode())[1:-1]
-    contents = []
-    for part in parts:
-        head, _, content = part.partition(b"\r\n\r\n")
-        if b"filename" in head:
-            return content
-        contents.append(content)
-    return contents[0] if boundary and contents else body
-
-
-def _parameter(header: str, name: str) -> str:
-    message = Message()
-    message["Content-Type"] = header
-    return str(message.get_param(name, ""))
+    parts = list(parts_of(body, content_type))
+    files = (part for part in parts if part.file_name is not None)
+    found = next(files, parts[0] if parts else None)
+    return body if found is None else found.content

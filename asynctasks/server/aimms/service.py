@@ -18,11 +18,11 @@ from urllib.parse import parse_qsl, unquote
 from .calls import Call, Refused
 from .documents import Flavour, parse_day, write_time
 from .submits import AimmsApp, Rules, build_hook_url, submit
+from ..documents import read_json
 from ..half import Delayed
 from ..simulator import Simulator
 from ..tasks import Changed, Interrupt, SimulatedTask, State
 from ...exceptions import ResponseDecodeError
-from ...sansio import codec
 from ...sansio.http import Headers, Request, Response
 from ...sansio.urls import is_loopback
 
@@ -241,7 +241,7 @@ def wanted_interrupt(body: bytes) -> str:
         # as one that keeps the intermediate result.
         return "interrupt-solve"
     try:
-        document = codec.loads(body)
+        document = read_json(body)
     except ResponseDecodeError:
         return ""
     word = document.get("setstatus") if isinstance(document, dict) else None

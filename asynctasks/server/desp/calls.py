@@ -10,6 +10,7 @@ import attrs
 
 from .documents import Writer, write_zulu
 from .store import Store, User
+from ..documents import read_json
 from ...exceptions import ResponseDecodeError
 from ...sansio import codec
 from ...sansio.desp_hal import id_of
@@ -96,12 +97,14 @@ class Call:
     def referred(self, kind: Mapping[int, T], link: Any) -> T | None:
         """Return the entity of a link, of which the last segment alone counts."""
         found = id_of(link) if isinstance(link, str) else None
-        return kind.get(int(found)) if found is not None and found.isdigit() else None
+        if found is None or not (found.isascii() and found.isdigit()):
+            return None
+        return kind.get(int(found[:18]))
 
     def document(self) -> dict[str, Any]:
         """Return the JSON object that was sent."""
         try:
-            document = codec.loads(self.body)
+            document = read_json(self.body)
         except ResponseDecodeError:
             document = None
         if not isinstance(document, dict):
@@ -181,7 +184,7 @@ class Call:
 
     def _number(self, name: str, default: int) -> int:
         text = self.query.get(name, "")
-        return int(text) if text.isascii() and text.isdigit() else default
+        return int(text[:18]) if text.isascii() and text.isdigit() else default
 
     def _sorted(self, found: Sequence[T]) -> Sequence[T]:
         """Sort by a property; one that there is not leaves the order as it is."""

@@ -17,9 +17,9 @@ from typing import Any, Literal, TypeVar
 
 import attrs
 
+from ..documents import read_json
 from ..simulator import Simulator
 from ...exceptions import InvalidArgument, ResponseDecodeError
-from ...sansio import codec
 
 
 __all__ = ["Catalogue", "Description", "Input", "Offer", "describe"]
@@ -175,7 +175,7 @@ def read(kind: Kind, text: str) -> Any:
             raise ValueError(f"{text!r} is neither true nor false")
         return text.lower() == "true"
     try:
-        return codec.loads(text.encode())
+        return read_json(text.encode())
     except ResponseDecodeError:
         return text
 

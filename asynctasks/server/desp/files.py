@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from email.message import Message
-import json
+import re
 from typing import Any
 
 from .calls import Call, Refused
 from .store import Collection, Job, PlatformFile, Store
+from ..documents import read_json
+from ..forms import parts_of
 from ..payload import Result, encode_output
 from ..tasks import Outcome
 from ...exceptions import ResponseDecodeError
@@ -27,6 +28,9 @@ __all__ = [
 ]
 
 EXTENSIONS = {"application/json": "json", "text/plain": "txt", "text/csv": "csv"}
+
+UNQUOTABLE = re.compile(r'["\\\x00-\x1f\x7f]')
+"""What the quoted name of a file in a header does not have."""
 
 UPLOAD_TYPES = {"GEOTIFF", "SHAPEFILE", "MOSAIC", "OTHER"}
 
@@ -56,7 +60,7 @@ def collections_of(job: Job) -> Mapping[str, str]:
     """Return the identifiers of the collections by output: JSON within JSON."""
     for text in job.config.inputs.get("collection", ()):
         try:
-            given = codec.loads(text.encode())
+            given = read_json(text.encode())
         except ResponseDecodeError:
             continue
         if isinstance(given, dict):
@@ -105,7 +109,7 @@ def extension(result: Result) -> str:
 def download(call: Call) -> Response:
     """Answer with the content of a file."""
     file = call.entity(call.store.files)
-    name = file.name.rpartition("/")[2].replace('"', "")
+    name = UNQUOTABLE.sub("", file.name.rpartition("/")[2])
     headers = {
         "Content-Type": "application/octet-stream",
         "Content-Disposition": f'attachment; filename="{name}"',
@@ -130,11 +134,13 @@ def delete_file(call: Call) -> Response:
 
 def upload(call: Call) -> Response:
     """Store a file of reference data; parameters come in the query or the form."""
-    form = dict(parts_of(call.body, call.request.headers.get("Content-Type", "")))
-    fields = {name: part[1].decode(errors="replace") for name, part in form.items()}
+    kind = call.request.headers.get("Content-Type", "")
+    form = {part.name: part for part in parts_of(call.body, kind)}
+    fields = {n: part.content.decode(errors="replace") for n, part in form.items()}
     fields |= call.query
-    file_name, content = form.get("file", (None, b""))
-    if not file_name or fields.get("fileType") not in UPLOAD_TYPES:
+    file = form.get("file")
+    file_name = None if file is None else file.file_name
+    if file is None or not file_name or fields.get("fileType") not in UPLOAD_TYPES:
         raise Refused(400, "The uploaded file must have a name and a fileType")
     known = {each.identifier for each in call.store.collections.values()}
     if fields.get("collection") not in known:
@@ -143,18 +149,18 @@ def upload(call: Call) -> Response:
     if any(file.name == name for file in call.store.files.values()):
         words = f"Reference data filename '{file_name}' already exists for user"
         raise Refused(409, f"{words} {call.user.name}")
-    file = PlatformFile(
+    stored = PlatformFile(
         id=call.store.next_id("platformFiles"),
         resto_id=call.store.new_id(),
         owner=call.user,
         name=name,
         kind="REFERENCE_DATA",
         collection=fields["collection"],
-        content=content,
+        content=file.content,
         properties=properties_of(call, fields.get("userProperties")),
     )
-    call.store.files[file.id] = file
-    return call.answer(call.writer.uploaded(file), 201, file.uri)
+    call.store.files[stored.id] = stored
+    return call.answer(call.writer.uploaded(stored), 201, stored.uri)
 
 
 def properties_of(call: Call, text: str | None) -> dict[str, Any]:
@@ -162,35 +168,12 @@ def properties_of(call: Call, text: str | None) -> dict[str, Any]:
     if text is None:
         return {}
     try:
-        found = json.loads(text)
-    except ValueError:
+        found = read_json(text.encode())
+    except ResponseDecodeError:
         found = None
     if not isinstance(found, dict):
         raise call.bad_request()
     return found
-
-
-def parts_of(
-    body: bytes, content_type: str
-) -> Iterator[tuple[str, tuple[str | None, bytes]]]:
-    """Yield the parts of a form: the name, the name of the file, the content."""
-    boundary = parameter(content_type, "boundary")
-    if not boundary:
-        return
-    for part in (b"\r\n" + body).split(b"\r\n--" + boundary.encode())[1:-1]:
-        head, _, content = part.partition(b"\r\n\r\n")
-        for line in head.decode(errors="replace").split("\r\n"):
-            name, _, value = line.partition(":")
-            if name.strip().lower() == "content-disposition":
-                file_name = parameter(value, "filename") or None
-                yield parameter(value, "name"), (file_name, content)
-
-
-def parameter(header: str, name: str) -> str:
-    """Return a parameter of a header; empty where there is none."""
-    message = Message()
-    message["Content-Type"] = f"x/y;{header.partition(';')[2]}"
-    return str(message.get_param(name, ""))
 
 
 # --- collections -------------------------------------------------------------

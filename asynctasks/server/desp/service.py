@@ -28,6 +28,9 @@ TOKENS = re.compile(r"/realms/[^/]+/protocol/openid-connect/token")
 
 WALLET = 1_000_000.0
 
+LONGEST_ID = 20
+"""Digits; what is longer is the id of nothing."""
+
 
 class DespService:
     """
@@ -88,7 +91,7 @@ class DespService:
 
 def route(call: Call) -> Response:
     """Find who answers."""
-    parts = ["*" if p.isascii() and p.isdigit() else p for p in call.parts]
+    parts = ["*" if is_id(part) else part for part in call.parts]
     shape = "/".join(parts)
     answer = ROUTES.get((call.request.method, shape))
     if answer is not None:
@@ -97,6 +100,11 @@ def route(call: Call) -> Response:
     if allowed:
         return Response(405, Headers({"Allow": ", ".join(allowed)}))
     raise Refused(404)
+
+
+def is_id(part: str) -> bool:
+    """Tell whether a part of a path is the id of an entity."""
+    return part.isascii() and part.isdigit() and len(part) < LONGEST_ID
 
 
 ROUTES: Mapping[tuple[str, str], Callable[[Call], Response]] = {

@@ -12,6 +12,7 @@ import hashlib
 import re
 from typing import Any
 
+from ..documents import read_json
 from ..tasks import SimulatedTask
 from ...exceptions import InvalidArgument, ResponseDecodeError
 from ...sansio import codec
@@ -73,7 +74,7 @@ def read_object(request: Request) -> Mapping[str, Any]:
     if not isinstance(request.body, bytes):
         raise InvalidArgument("body", request.body, "read it before")
     try:
-        document = codec.loads(request.body)
+        document = read_json(request.body)
     except ResponseDecodeError as exc:
         raise OmlRefused(400, "the body must be JSON") from exc
     if not isinstance(document, dict):

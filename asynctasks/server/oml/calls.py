@@ -9,8 +9,8 @@ import attrs
 
 from .answers import OmlRefused, read_object
 from .tables import Row, Tables, columns_of, ordered, select, split
+from ..documents import read_json
 from ...exceptions import InvalidArgument, ResponseDecodeError
-from ...sansio import codec
 from ...sansio.http import Request
 
 
@@ -134,7 +134,7 @@ def parameters(document: Mapping[str, Any]) -> bytes:
 def parsed(text: str) -> Any:
     """Return what a JSON text says; None where it is none."""
     try:
-        return codec.loads(text.encode())
+        return read_json(text.encode())
     except ResponseDecodeError:
         return None
 

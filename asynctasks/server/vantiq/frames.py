@@ -10,8 +10,8 @@ import attrs
 from .desk import Desk, Query
 from .refusals import malformed
 from .schema import qualified
+from ..documents import read_json
 from ...exceptions import ResponseDecodeError
-from ...sansio import codec
 
 
 __all__ = ["CALCULATIONS", "OPERATIONS", "Asked", "parse_frame"]
@@ -55,7 +55,7 @@ def parse_frame(frame: str | bytes) -> Asked:
     """
     data = frame.encode() if isinstance(frame, str) else frame
     try:
-        document = codec.loads(data)
+        document = read_json(data)
     except ResponseDecodeError as exc:
         raise malformed(f"The frame is not JSON: {exc.found}.") from exc
     facts = document if isinstance(document, Mapping) else {}

@@ -15,9 +15,9 @@ from .pieces import Flushing, collect, is_sequence, pour
 from .refusals import Refused, malformed, not_allowed, unknown_resource
 from .schema import qualified
 from .upload import parse_upload
+from ..documents import read_json
 from ..live import Calculated, Streamed
 from ...exceptions import ResponseDecodeError
-from ...sansio import codec
 from ...sansio.http import Headers, Request, Response
 
 
@@ -77,7 +77,7 @@ class Call:
             Refused: it is no JSON.
         """
         try:
-            return codec.loads(read(self.request))
+            return read_json(read(self.request))
         except ResponseDecodeError as exc:
             raise malformed(f"The body is not JSON: {exc.found}.") from exc
 
@@ -87,7 +87,7 @@ class Call:
         if text is None:
             return None
         try:
-            return codec.loads(text.encode())
+            return read_json(text.encode())
         except ResponseDecodeError as exc:
             raise malformed(f"{name} is not JSON: {exc.found}.", text) from exc
 

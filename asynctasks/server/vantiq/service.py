@@ -24,6 +24,7 @@ from .socket import VantiqSocket
 from .tasks import TaskRows
 from .users import bearer_of, parse_basic
 from .world import VantiqWorld
+from ..documents import read_json
 from ..live import Calculated, Item, Job, Socket
 from ..tasks import Changed
 from ...exceptions import ResponseDecodeError
@@ -201,7 +202,7 @@ class VantiqService:
         expect(request, "POST")
         self._desk(request)
         try:
-            parts = codec.loads(read(request))
+            parts = read_json(read(request))
         except ResponseDecodeError as exc:
             raise malformed(f"The body is not JSON: {exc.found}.") from exc
         if not isinstance(parts, list):

@@ -12,6 +12,8 @@ import attrs
 from .refusals import Refused, conflicting, malformed, not_found
 from .schema import Schema
 from .where import same
+from ...exceptions import ResponseDecodeError
+from ...sansio import codec
 
 
 __all__ = ["Row", "Stamp", "Table", "write_time"]
@@ -190,8 +192,8 @@ def signature(values: Sequence[Any]) -> str:
 def parsed(text: str) -> list[Any]:
     """Return the number or boolean that a text may mean."""
     try:
-        value = json.loads(text)
-    except ValueError:
+        value = codec.loads(text.encode())
+    except ResponseDecodeError:
         return []
     return [value] if isinstance(value, int | float) else []
 

@@ -8,7 +8,6 @@ away. What is given is compared in constant time.
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable, Mapping
 import hmac
 
@@ -140,7 +139,7 @@ def parse_basic(value: str) -> tuple[str, str]:
     scheme, _, encoded = value.partition(" ")
     try:
         text = base64.b64decode(encoded.strip(), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # no base64, or no text
         text = ""
     name, colon, password = text.partition(":")
     if scheme.lower() != "basic" or not colon:
