@@ -32,7 +32,7 @@ def read_json(data: bytes) -> Any:
 def is_deep(value: Any) -> bool:
     """Tell whether a value has too many levels, without recursion."""
     level = [value]
-    for _ in range(DEEPEST + 1):
+    for _ in range(DEEPEST):
         level = [
             inner
             for each in level

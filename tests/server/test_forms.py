@@ -7,6 +7,8 @@ import pytest
 from asynctasks.server.forms import Part, parts_of
 
 
+FILE = 'form-data; name="b"; filename="x.csv"'
+
 KIND = "multipart/form-data; boundary=B"
 
 
@@ -20,17 +22,13 @@ def test_parts() -> None:
     """Parts come in their order, with what their headers say of them."""
     body = form(
         ('Content-Disposition: form-data; name="a"', "1"),
-        (
-            'content-type: text/csv\r\ncontent-disposition: form-data; name="b"; '
-            'filename="x.csv"',
-            "--B\n,",
-        ),
+        (f"content-type: text/csv\r\ncontent-disposition: {FILE}", "a--B\n,"),
         ("X-Other: 1", "no name"),
     )
 
     assert [
         Part("a", None, "", b"1"),
-        Part("b", "x.csv", "text/csv", b"--B\n,"),
+        Part("b", "x.csv", "text/csv", b"a--B\n,"),
         Part("", None, "", b"no name"),
     ] == list(parts_of(body, KIND))
 
