@@ -20,6 +20,9 @@ RESERVED = frozenset(
 )
 """Names that Windows takes for devices, with any extension."""
 
+LONGEST_PATH = 4096
+"""Characters of a path of which the end is looked at."""
+
 LONGEST = 200
 """Bytes of a name; file systems take 255, and a temporary name has some more."""
 
@@ -32,11 +35,11 @@ def safe_filename(suggested: str, fallback: str = "download") -> str:
         suggested: by the server: a name or a path, of which the last part counts.
         fallback: returned where nothing is left of it.
     """
-    name = unicodedata.normalize("NFC", suggested[-4096:])
-    # Decoded once more, so that no %2F becomes a slash for whoever decodes later.
-    name = SEPARATORS.split(unquote(name))[-1]
-    # Controls, and what is invisible or turns the text around (categories C*).
-    name = "".join(c for c in name if unicodedata.category(c)[0] != "C")
+    # Decoded first, so that no %2F becomes a slash for whoever decodes it later.
+    name = unicodedata.normalize("NFC", unquote(suggested[-LONGEST_PATH:]))
+    name = " ".join(SEPARATORS.split(name)[-1].split())
+    # Without controls, and what is invisible or turns the text around.
+    name = "".join(filter(str.isprintable, name))
     name = NOT_IN_NAMES.sub("_", name).strip(". ")
     if name.partition(".")[0].strip().lower() in RESERVED:
         name = f"_{name}"

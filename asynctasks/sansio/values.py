@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, Inexact, InvalidOperation
 from typing import Annotated, Any
 
 import attrs
@@ -48,14 +48,22 @@ ResourceReference = Annotated[str, VantiqType("ResourceReference")]
 """The path of something in Vantiq, ``/<resource>/<id>``."""
 
 
+WIDEST = 6144
+"""Digits before or behind the point, as of IEEE 754 decimal128; else a text of a few
+characters could be a number of a billion digits."""
+
+EXACT = Context(prec=4 * WIDEST, traps=[Inexact, InvalidOperation])
+"""Refuses to round."""
+
+
 def _exact(amount: Any) -> Decimal:
     """Make a finite decimal; a float goes by the digits that it shows."""
     try:
         number = amount if isinstance(amount, Decimal) else Decimal(str(amount))
     except InvalidOperation as exc:
         raise InvalidArgument("amount", amount, "must be a decimal number") from exc
-    if not number.is_finite():
-        raise InvalidArgument("amount", amount, "must be finite")
+    if not number.is_finite() or abs(number.adjusted()) > WIDEST:
+        raise InvalidArgument("amount", amount, "must be finite, and of usual size")
     return number
 
 
@@ -184,8 +192,8 @@ def _factor(other: object) -> Decimal | None:
 def _scaled(value: Mapping[str, Any]) -> Decimal:
     """Read the internal form: a whole number, and how many digits are decimals."""
     try:
-        return Decimal(value["value"]).scaleb(-int(value.get("scale", 0)))
-    except (InvalidOperation, TypeError, ValueError) as exc:
+        return _exact(_exact(value["value"]).scaleb(-value.get("scale", 0), EXACT))
+    except (ArithmeticError, TypeError, InvalidArgument) as exc:
         remedy = "is no scaled number"
         raise InvalidArgument("value", dict(value), remedy) from exc
 
@@ -209,8 +217,8 @@ def from_vantiq(value: Any, vantiq_type: str | None = None) -> Any:
             are recognised, because a text could be anything.
 
     Returns:
-        A :class:`Currency`, a Decimal, a path, an aware datetime; or the value as it
-        is.
+        A :class:`Currency`, a Decimal, a path, an aware datetime (without a zone it
+        counts as UTC); or the value as it is.
 
     Raises:
         InvalidArgument: it is not of the type (also a ValueError).
@@ -239,9 +247,10 @@ def _reference(value: dict[str, Any]) -> str:
 
 def _instant(text: str) -> datetime:
     try:
-        return datetime.fromisoformat(text)
+        at = datetime.fromisoformat(text)
     except ValueError as exc:
         raise InvalidArgument("value", text, "is no ISO 8601 date and time") from exc
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
 def to_vantiq(value: Any) -> Any:
