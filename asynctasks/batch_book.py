@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 import os
 from pathlib import Path
 import time
 from typing import Any
 import uuid
-import weakref
 
 import attrs
 
 from . import files
 from .batch_inputs import digest
 from .batch_item import Terms
+from .batch_turns import Turns
 from .exceptions import JournalError
 from .handle import TaskHandle
 from .journal import Journal
@@ -139,18 +139,10 @@ class JournalBook(Book):
     ) -> None:
         super().__init__()
         self.journal = journal
-        self.exclusive = reconcile is Reconcile.CONFIG or submits in {None, 1}
-        """Whether no other submit can be under way that might be taken for one."""
-
         # Nothing can be known of any input: claim and intent are written at once.
         self.promises = journal.fresh
 
-        self._reconcile = reconcile
-        alone = reconcile is Reconcile.ORPHANS and submits is None
-        self._turns = asyncio.Semaphore(1 if alone else submits or WIDE)
-        self._configs: weakref.WeakValueDictionary[str, asyncio.Lock] = (
-            weakref.WeakValueDictionary()
-        )
+        self._turns = Turns(reconcile, submits)
         self._inline = inline
         self._results = results
         self._recovered: set[str] = set()
@@ -184,16 +176,13 @@ class JournalBook(Book):
             raise JournalError(path, f"{reason} give it another key, or a new journal")
         return known, new
 
-    @asynccontextmanager
-    async def turn(self, prepared: Prepared) -> AsyncIterator[None]:
+    def turn(self, prepared: Prepared) -> Any:
         """Let no two submits be in doubt together that could not be told apart."""
-        if self._reconcile is Reconcile.CONFIG and prepared.config_id is not None:
-            lock = self._configs.setdefault(prepared.config_id, asyncio.Lock())
-            async with lock, self._turns:
-                yield
-        else:
-            async with self._turns:
-                yield
+        return self._turns.take(prepared)
+
+    def doubt(self) -> AbstractAsyncContextManager[bool]:
+        """Return the context in which a submit is settled; see :class:`Turns`."""
+        return self._turns.doubt()
 
     def write(self, entry: Entry) -> Awaitable[None]:
         """Write a fact down; it is when this is awaited."""
@@ -256,10 +245,6 @@ class JournalBook(Book):
         # Beside the journal, so that both can be moved together.
         stored = os.path.relpath(path, self.journal.path.parent)
         return attrs.evolve(entry, stored=stored), Kept(None, path)
-
-
-WIDE = 1_000_000
-"""Submits at the same time where nothing forbids them: lanes and limits bound them."""
 
 
 async def _once(body: bytes) -> AsyncIterator[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import aclosing
 from typing import Any
 
 import attrs
@@ -265,11 +266,14 @@ class Engine:
 
     async def _recover(self) -> None:
         """Find out about intents, and wait for what runs, before anything is new."""
-        async for entry, handle in recover(self._ground):
-            await self._ground.slots.acquire()
-            life = Record(self._ground, entry.index, None, entry, handle, claimed=True)
-            self._found[entry.key] = life
-            self._begin(life, self._live_on(life))
+        async with aclosing(recover(self._ground)) as left:
+            async for entry, handle in left:
+                await self._ground.slots.acquire()
+                life = Record(
+                    self._ground, entry.index, None, entry, handle, claimed=True
+                )
+                self._found[entry.key] = life
+                self._begin(life, self._live_on(life))
 
     async def _live_on(self, life: Record) -> None:
         key = life.entry.key

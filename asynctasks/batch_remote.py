@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 import logging
 from typing import Any
 
@@ -24,7 +24,7 @@ from .exceptions import (
 )
 from .handle import TaskHandle
 from .sansio.dialect import Dialect, Prepared, Reconcile, TaskRef
-from .sansio.reconcile import Lost, find_lost
+from .sansio.reconcile import Lost, find_all_lost
 from .sansio.token import parse_token
 
 
@@ -134,12 +134,9 @@ class Remote:
         """Return the handle of a task that was found."""
         return TaskHandle(self._desk, ref)
 
-    async def find(
-        self, service: str, config_id: str | None, began: float
-    ) -> list[TaskRef]:
-        """List the tasks that may be of a submit that began at a loop's time."""
-        lost = Lost(service=service, began=began, config_id=config_id, whole=True)
-        return await self._desk.driver.drive(find_lost(self.dialect, lost))
+    async def find(self, losts: Sequence[Lost]) -> list[list[TaskRef]]:
+        """List for each lost submit the tasks that may be of it."""
+        return await self._desk.driver.drive(find_all_lost(self.dialect, losts))
 
     async def ask_cancel(self, handle: TaskHandle) -> None:
         """Ask for the end of a task, without waiting; failing to is no error."""

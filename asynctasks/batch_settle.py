@@ -1,9 +1,12 @@
-"""Finding out what became of a submit whose answer was lost."""
+"""Finding out what became of submits whose answers were lost."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+import math
+
+import attrs
 
 from .batch_book import JournalBook
 from .batch_item import build_failure
@@ -12,9 +15,10 @@ from .exceptions import AsyncTasksError, UnsupportedOperation
 from .handle import TaskHandle
 from .sansio.dialect import Reconcile, TaskRef
 from .sansio.ledger import Entry, Step, advance
+from .sansio.reconcile import Lost
 
 
-__all__ = ["settle"]
+__all__ = ["Settled", "settle"]
 
 FIRST_LOOK, LONGEST_WAIT = 0.5, 8.0
 """Seconds between looks into the list, growing from one to the other."""
@@ -22,9 +26,23 @@ FIRST_LOOK, LONGEST_WAIT = 0.5, 8.0
 SKEW = 10.0
 """Seconds by which the wall clock may have been set between two runs."""
 
+Settled = tuple[Entry, TaskHandle | None]
+"""An entry that is accepted (with the handle), withdrawn, or in doubt."""
+
+
+@attrs.frozen
+class Found:
+    """What may be of one submit."""
+
+    free: Sequence[TaskRef]
+    """Tasks that nobody accounts for."""
+
+    contested: Sequence[TaskRef]
+    """Tasks that may be of an item that is unknown, too."""
+
 
 async def settle(
-    entry: Entry,
+    entries: Sequence[Entry],
     book: JournalBook,
     remote: Remote,
     *,
@@ -32,89 +50,145 @@ async def settle(
     grace: float,
     alone: bool,
     earlier: bool = False,
-) -> tuple[Entry, TaskHandle | None]:
+) -> list[Settled]:
     """
-    Settle an intent whose outcome is unknown, as far as the service lets us.
+    Settle intents whose outcome is unknown, as far as the service lets us.
 
     Args:
-        entry: of the item, which was intended.
+        entries: of the items, which were intended; of one service.
         book: knows which tasks are accounted for.
-        remote: is asked.
+        remote: is asked: once for all of them where the list tells.
         error: how the answer was lost.
         grace: seconds after the submit, after which a task that is not to be found
             was not accepted.
-        alone: whether the only candidate must be it.
-        earlier: whether it was intended in an earlier run.
+        alone: whether the only candidate must be it: no other submit can be in doubt.
+        earlier: whether they were intended in an earlier run.
 
     Returns:
-        The entry: accepted (with the handle), withdrawn, or in doubt. It is written
-        in order; the caller's next word comes after.
+        The entries: accepted, withdrawn, or in doubt. They are written in order; the
+        caller's next word comes after.
 
     Raises:
         AsyncTasksError: the service cannot be asked at all, or not within the client's
-            patience; the intent stays what it is, to be settled by another run.
+            patience; the intents stay what they are, to be settled by another run.
     """
     if remote.reconcile is Reconcile.KEY:
         # Submitting it again is no repetition: the service knows the key.
-        return _write(book, advance(entry, Step.WITHDRAW, book.now())), None
+        return [_withdraw(book, entry) for entry in entries]
+    losts = {entry.key: _lost(entry, book, earlier=earlier) for entry in entries}
     try:
-        refs = await _look(entry, book, remote, grace, SKEW if earlier else 0.0)
+        found = await _look(entries, losts, book, remote, grace)
     except AsyncTasksError as exc:
         if isinstance(exc, FATAL) or exc.retryable:
             raise
         if not isinstance(exc, UnsupportedOperation):
-            remote.logger.warning("item %r cannot be settled: %s", entry.key, exc)
-        return _doubt(book, entry, error, ()), None
-    if not refs:
-        return _write(book, advance(entry, Step.WITHDRAW, book.now())), None
-    if len(refs) > 1 or not alone:
-        return _doubt(book, entry, error, refs), None
-    handle = remote.adopt(refs[0])
-    found = {"token": handle.token, "task_id": handle.id}
-    return _write(book, advance(entry, Step.ACCEPT, book.now(), **found)), handle
+            remote.logger.warning("%s cannot be settled: %s", list(losts), exc)
+        return [_doubt(book, entry, error, ()) for entry in entries]
+    return [
+        _judge(entry, found[entry.key], book, remote, error=error, alone=alone)
+        for entry in entries
+    ]
+
+
+def _lost(entry: Entry, book: JournalBook, *, earlier: bool) -> Lost:
+    submitted = entry.timings.submitted or 0.0
+    began = book.loop_time(submitted) - (SKEW if earlier else 0.0)
+    if submitted > book.now():
+        # The clock was set back: it says nothing about when that was.
+        began = -math.inf
+    return Lost(
+        service=entry.service, began=began, config_id=entry.config_id, whole=True
+    )
+
+
+def _judge(
+    entry: Entry,
+    found: Found,
+    book: JournalBook,
+    remote: Remote,
+    *,
+    error: AsyncTasksError,
+    alone: bool,
+) -> Settled:
+    if not found.free and not found.contested:
+        return _withdraw(book, entry)
+    if len(found.free) != 1 or found.contested or not alone:
+        return _doubt(book, entry, error, [*found.free, *found.contested])
+    handle = remote.adopt(found.free[0])
+    facts = {"token": handle.token, "task_id": handle.id}
+    return _write(book, advance(entry, Step.ACCEPT, book.now(), **facts)), handle
 
 
 async def _look(
-    entry: Entry, book: JournalBook, remote: Remote, grace: float, skew: float
-) -> Sequence[TaskRef]:
-    """Look for candidates until there is one, or time is over."""
-    submitted = entry.timings.submitted or book.now()
-    began = book.loop_time(min(submitted, book.now())) - skew
+    entries: Sequence[Entry],
+    losts: Mapping[str, Lost],
+    book: JournalBook,
+    remote: Remote,
+    grace: float,
+) -> Mapping[str, Found]:
+    """Look for candidates until each has some, or its time is over."""
+    now = book.now()
+    # What is not to be found is looked for twice at least.
+    ends = {
+        entry.key: max(
+            min(entry.timings.submitted or now, now) + grace,
+            now + min(grace, FIRST_LOOK),
+        )
+        for entry in entries
+    }
+    found: dict[str, Found] = {}
     wait = FIRST_LOOK
-    until = book.now() + remote.patience
-    while True:
+    until = now + remote.patience
+    while ends:
+        left = LONGEST_WAIT
         try:
-            refs = await _candidates(entry, book, remote, began)
+            seen = await _candidates([losts[key] for key in ends], book, remote)
         except AsyncTasksError as exc:
             if not exc.retryable or book.now() > until:
                 raise
-            left = LONGEST_WAIT
         else:
-            left = submitted + grace - book.now()
-            if refs or left <= 0:
-                return refs
-        await asyncio.sleep(min(wait, left))
-        wait = min(LONGEST_WAIT, wait * 2)
+            now = book.now()
+            for key, each in zip(list(ends), seen, strict=True):
+                if each.free or each.contested or now >= ends[key]:
+                    found[key] = each
+                    del ends[key]
+            left = min(ends.values(), default=now) - now
+        if ends:
+            await asyncio.sleep(min(wait, left))
+            wait = min(LONGEST_WAIT, wait * 2)
+    return found
 
 
 async def _candidates(
-    entry: Entry, book: JournalBook, remote: Remote, began: float
-) -> Sequence[TaskRef]:
-    found = await remote.find(entry.service, entry.config_id, began)
-    if not found:
-        return found
-    known = await book.journal.accounted([ref.id for ref in found])
-    return [ref for ref in found if ref.id not in known]
+    losts: Sequence[Lost], book: JournalBook, remote: Remote
+) -> list[Found]:
+    refs = await remote.find(losts)
+    ids = {ref.id for each in refs for ref in each}
+    if not ids:
+        return [Found((), ()) for _ in losts]
+    known = await book.journal.accounts(ids)
+    taken = known.own | known.contested
+    return [
+        Found(
+            [ref for ref in each if ref.id not in taken],
+            [ref for ref in each if ref.id in known.contested],
+        )
+        for each in refs
+    ]
+
+
+def _withdraw(book: JournalBook, entry: Entry) -> Settled:
+    return _write(book, advance(entry, Step.WITHDRAW, book.now())), None
 
 
 def _doubt(
     book: JournalBook, entry: Entry, error: AsyncTasksError, refs: Sequence[TaskRef]
-) -> Entry:
+) -> Settled:
     facts = {
         "failure": build_failure(error),
         "candidates": tuple(ref.id for ref in refs),
     }
-    return _write(book, advance(entry, Step.DOUBT, book.now(), **facts))
+    return _write(book, advance(entry, Step.DOUBT, book.now(), **facts)), None
 
 
 def _write(book: JournalBook, entry: Entry) -> Entry:

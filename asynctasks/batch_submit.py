@@ -142,13 +142,14 @@ async def _find_out(record: Record, error: SubmitOutcomeUnknown) -> None:
         record.error = error
         await record.step(Step.DOUBT, failure=build_failure(error))
         return
-    record.entry, record.handle = await settle(
-        record.entry,
-        ground.book,
-        ground.remote,
-        error=error,
-        grace=ground.grace,
-        alone=ground.book.exclusive,
-    )
+    async with ground.book.doubt() as alone:
+        ((record.entry, record.handle),) = await settle(
+            [record.entry],
+            ground.book,
+            ground.remote,
+            error=error,
+            grace=ground.grace,
+            alone=alone,
+        )
     if record.entry.state is ItemState.UNKNOWN:
         record.error = error

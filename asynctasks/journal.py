@@ -172,6 +172,6 @@ class Journal:
         """Count the items of earlier runs that this one has not taken."""
         return self._writer.put(partial(items.unseen, run=self.run))
 
-    def accounted(self, ids: Collection[str]) -> asyncio.Future[frozenset[str]]:
+    def accounts(self, ids: Collection[str]) -> asyncio.Future[items.Accounts]:
         """Tell which of these ids of tasks belong to items, or may."""
-        return self._writer.put(partial(items.accounted, ids=ids))
+        return self._writer.put(partial(items.accounts, ids=ids))

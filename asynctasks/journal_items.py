@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 import sqlite3
 import time
@@ -16,8 +16,9 @@ from .sansio.ledger import Entry, ItemState
 
 
 __all__ = [
+    "Accounts",
     "Begun",
-    "accounted",
+    "accounts",
     "begin_run",
     "claim",
     "get",
@@ -31,6 +32,9 @@ ALL = ", ".join(COLUMNS)
 PLACES = ", ".join("?" * (len(COLUMNS) + 1))
 
 UPDATES = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS[1:])
+
+VALUES = 500
+"""Values in one statement; old versions of SQLite take 999."""
 
 # Nothing but names of columns is ever put together into a statement.
 
@@ -49,6 +53,17 @@ class Begun:
     run: int
     id: str
     fresh: bool
+
+
+@attrs.frozen(kw_only=True)
+class Accounts:
+    """What items know of tasks."""
+
+    own: frozenset[str]
+    """Tasks of items, or of their earlier attempts: of nobody else."""
+
+    contested: frozenset[str]
+    """Tasks that may be of an item that is unknown: perhaps of somebody else."""
 
 
 def begin_run(
@@ -155,13 +170,25 @@ def unseen(connection: sqlite3.Connection, run: int) -> int:
     return int(connection.execute(sql, (run,)).fetchone()[0])
 
 
-def accounted(connection: sqlite3.Connection, ids: Collection[str]) -> frozenset[str]:
-    """Tell which of these ids of tasks belong to items, or may."""
+def accounts(connection: sqlite3.Connection, ids: Collection[str]) -> Accounts:
+    """Tell which of these ids of tasks items account for; see :class:`Accounts`."""
     wanted = set(ids)
-    sql = "SELECT task_id FROM items WHERE task_id != ''"
-    found = {one for (one,) in connection.execute(sql) if one in wanted}
+    own = _own(connection, sorted(wanted))
+    contested: set[str] = set()
     sql = f"{LIST} WHERE earlier != '' OR candidates != ''"
     for row in connection.execute(sql):
         entry = parse_row(row)
-        found.update(wanted.intersection(entry.candidates + entry.earlier))
-    return frozenset(found)
+        own.update(wanted.intersection(entry.earlier))
+        contested.update(wanted.intersection(entry.candidates))
+    return Accounts(own=frozenset(own), contested=frozenset(contested - own))
+
+
+def _own(connection: sqlite3.Connection, ids: Sequence[str]) -> set[str]:
+    """Return those that are tasks of items."""
+    found: set[str] = set()
+    for start in range(0, len(ids), VALUES):
+        some = ids[start : start + VALUES]
+        marks = ", ".join("?" * len(some))
+        sql = f"SELECT task_id FROM items WHERE task_id IN ({marks})"  # noqa: S608
+        found.update(one for (one,) in connection.execute(sql, some))
+    return found

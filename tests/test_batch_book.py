@@ -14,7 +14,7 @@ from asynctasks.batch_book import Book, JournalBook
 from asynctasks.batch_item import Terms
 from asynctasks.exceptions import InvalidArgument
 from asynctasks.journal import Journal
-from asynctasks.sansio.dialect import Payload, Prepared, Reconcile
+from asynctasks.sansio.dialect import Reconcile
 from asynctasks.sansio.http import Headers, Response
 from asynctasks.sansio.ledger import Entry, Failure, ItemState
 
@@ -42,65 +42,6 @@ def build(
         inline=10,
         results=journal.path.parent / "results",
     )
-
-
-def prepared(config_id: str | None = None) -> Prepared:
-    return Prepared(service="s", payload=Payload(), config_id=config_id)
-
-
-async def overlap(book: Book, *submits: Prepared) -> int:
-    """Return how many of these submits are under way at the same time."""
-    now = most = 0
-
-    async def submit(each: Prepared) -> None:
-        nonlocal now, most
-        async with book.turn(each):
-            now += 1
-            most = max(most, now)
-            await asyncio.sleep(0.001)
-            now -= 1
-
-    await asyncio.gather(*(submit(each) for each in submits))
-    return most
-
-
-@pytest.mark.parametrize(
-    ("reconcile", "submits", "expected", "exclusive"),
-    [
-        (Reconcile.ORPHANS, None, 1, True),
-        (Reconcile.ORPHANS, 3, 3, False),
-        (Reconcile.CONFIG, None, 5, True),
-        (Reconcile.KEY, None, 5, True),
-        (Reconcile.NONE, None, 5, True),
-        (Reconcile.NONE, 2, 2, False),
-    ],
-)
-async def test_submits_overlap_where_they_can_be_told_apart(
-    journal: Journal,
-    reconcile: Reconcile,
-    submits: int | None,
-    expected: int,
-    exclusive: bool,
-) -> None:
-    """Only where the list alone can settle a lost submit, they go one by one."""
-    book = build(journal, reconcile, submits)
-    many = [prepared(str(number)) for number in range(5)]
-
-    assert expected == await overlap(book, *many)
-    assert exclusive is book.exclusive
-
-
-async def test_equal_configurations_take_turns(journal: Journal) -> None:
-    """Launches of one configuration go one after the other."""
-    book = build(journal, Reconcile.CONFIG)
-
-    assert 1 == await overlap(book, *[prepared("7")] * 4)
-    assert 2 == await overlap(book, prepared("7"), prepared("8"), prepared("7"))
-
-
-async def test_nothing_holds_back_without_a_journal() -> None:
-    """A batch that settles nothing need not take turns."""
-    assert 5 == await overlap(Book(), *[prepared("7")] * 5)
 
 
 async def test_clock_goes_on_from_one_reading() -> None:

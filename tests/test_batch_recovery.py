@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
+import time
 from typing import Any
 
 import pytest
 
 from asynctasks.batch import BatchItem, BatchSubmitter
+from asynctasks.batch_inputs import digest
 from asynctasks.journal import Journal
-from asynctasks.sansio.ledger import ItemState
+from asynctasks.sansio.ledger import Entry, ItemState, Step, Timings, advance
 from tests.batches import SERVICES, World, collect, connect, run_to_death
 
 
@@ -128,4 +132,142 @@ async def test_recorded_items_come_again(tmp_path: Path) -> None:
     assert (2, asked) == (runs, len(world.transport.requests))
     assert shown(first.items) == shown(again)
     assert [True] * 4 == [item.recorded for item in again]
+    await world.transport.aclose()
+
+
+async def intend(
+    world: World, service: str, path: Path, *inputs: Any, at: float | None = None
+) -> None:
+    """Leave a journal in which these inputs are intended."""
+    async with (
+        connect(service, world.transport) as client,
+        await Journal.open(path) as journal,
+    ):
+        for index, given in enumerate(inputs):
+            prepared = await client._remote().prepare("work", given, {})
+            await journal.put(
+                Entry(
+                    key=digest(given),
+                    digest=digest(given),
+                    index=index,
+                    service="work",
+                    state=ItemState.INTENDED,
+                    attempts=1,
+                    config_id=prepared.config_id,
+                    timings=Timings(submitted=time.time() if at is None else at),
+                )
+            )
+
+
+async def accept(world: World, service: str, *inputs: Any) -> list[str]:
+    """Have the service accept these inputs; return the ids of the tasks."""
+    async with connect(service, world.transport) as client:
+        return [(await client.submit("work", given)).id for given in inputs]
+
+
+async def test_doubts_of_an_earlier_run_share_a_look(tmp_path: Path) -> None:
+    """Many intents that left nothing are found out together, and submitted once."""
+    world = World()
+    inputs = [{"x": str(n)} for n in range(20)]
+    await intend(world, "aimms", tmp_path / "run.db", *inputs)
+    items = await resume(world, "aimms", inputs, tmp_path / "run.db", submits=20)
+    lists = [
+        each
+        for each in world.transport.requests
+        if each.method == "GET" and each.url.endswith("/tasks")
+    ]
+
+    assert [DONE] * 20 == [item.state for item in items]
+    assert ({}, 20) == (world.twice, world.submissions)
+    assert len(lists) <= 6  # the watcher reads the list, too
+    await world.transport.aclose()
+
+
+async def test_doubts_of_an_earlier_run_are_settled_together(tmp_path: Path) -> None:
+    """Each configuration is asked for its jobs; they wait for each other not at all."""
+    world = World()
+    inputs = [{"x": str(n)} for n in range(20)]
+    await intend(world, "desp", tmp_path / "run.db", *inputs)
+    await accept(world, "desp", *inputs[:10])
+    began = asyncio.get_running_loop().time()
+    items = await resume(world, "desp", inputs, tmp_path / "run.db")
+    seconds = asyncio.get_running_loop().time() - began
+
+    assert [DONE] * 20 == [item.state for item in items]
+    assert ({}, 20) == (world.twice, world.submissions)
+    assert seconds < 20 * GRACE
+    await world.transport.aclose()
+
+
+async def test_one_task_of_several_doubts_is_nobodys(tmp_path: Path) -> None:
+    """After a crash, too, a task that may be of two items is told with both."""
+    world = World()
+    inputs = [{"x": str(n)} for n in range(2)]
+    await intend(world, "aimms", tmp_path / "run.db", *inputs)
+    await accept(world, "aimms", inputs[1])
+    items = await resume(world, "aimms", inputs, tmp_path / "run.db", submits=2)
+
+    assert [UNKNOWN, UNKNOWN] == [item.state for item in items]
+    assert items[0].candidates == items[1].candidates != ()
+    assert 1 == world.submissions
+    await world.transport.aclose()
+
+
+async def test_crash_between_two_doubts_submits_nothing_twice(tmp_path: Path) -> None:
+    """An item that is unknown does not take its candidate from one to be settled."""
+    world = World()
+    inputs = [{"x": str(n)} for n in range(2)]
+    path = tmp_path / "run.db"
+    await intend(world, "aimms", path, *inputs)
+    (task_id,) = await accept(world, "aimms", inputs[1])
+    async with await Journal.open(path) as journal:
+        first = await journal.get(digest(inputs[0]))
+        assert first is not None
+        await journal.put(advance(first, Step.DOUBT, 0.0, candidates=(task_id,)))
+    items = await resume(world, "aimms", inputs, path)
+
+    assert [UNKNOWN, UNKNOWN] == [item.state for item in items]
+    assert 1 == world.submissions
+    await world.transport.aclose()
+
+
+@pytest.mark.parametrize("service", ["aimms", "desp"])
+@pytest.mark.parametrize("accepted", [True, False])
+async def test_clock_was_set_back(
+    tmp_path: Path, service: str, *, accepted: bool
+) -> None:
+    """An intent of the future is settled at once, whatever the time of its task."""
+    world = World()
+    given = {"x": "1"}
+    path = tmp_path / "run.db"
+    await intend(world, service, path, given, at=time.time() + 3600)
+    if accepted:
+        await accept(world, service, given)
+    async with asyncio.timeout(10):
+        items = await resume(world, service, [given], path)
+
+    assert ([DONE], 1) == ([item.state for item in items], world.submissions)
+    await world.transport.aclose()
+
+
+async def test_closing_ends_the_settling(tmp_path: Path) -> None:
+    """A batch that is closed while doubts are settled leaves nothing behind."""
+    world = World()
+    given = {"x": "1"}
+    path = tmp_path / "run.db"
+    await intend(world, "aimms", path, given)
+    async with (
+        connect("aimms", world.transport) as client,
+        BatchSubmitter(client, path, resume=True, grace=60.0) as again,
+    ):
+        batch = again.map("work", [given])
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await anext(batch)
+
+        assert [] == await batch.aclose()
+    with Journal.read(path) as reader:
+        states = [entry.state for entry in reader.items()]
+
+    assert ([ItemState.INTENDED], 0) == (states, world.submissions)
     await world.transport.aclose()

@@ -122,6 +122,57 @@ async def test_strangers_make_it_unknown(world: World, tmp_path: Path) -> None:
     assert 2 == world.submissions
 
 
+async def test_one_of_two_lost_together_is_not_submitted_twice(
+    world: World, tmp_path: Path
+) -> None:
+    """A task that may be of either item is told with both, and neither runs again."""
+    for drop in ("request", "answer"):
+        world.simulator.faults.add(Fault(drop=drop), method="POST", path="work")
+    async with submitter(world, tmp_path, submits=2) as made:
+        items = await collect(made.map("work", given(2), limit=2))
+
+    assert [UNKNOWN, UNKNOWN] == states(items)
+    assert items[0].candidates == items[1].candidates
+    assert (1, 1) == (world.submissions, len(items[0].candidates))
+
+
+async def test_two_lost_together_are_not_there(world: World, tmp_path: Path) -> None:
+    """Where nothing at all is found, both are submitted again."""
+    for _ in range(2):
+        world.simulator.faults.add(Fault(drop="request"), method="POST", path="work")
+    async with submitter(world, tmp_path, submits=2) as made:
+        items = await collect(made.map("work", given(2), limit=2))
+
+    assert [DONE, DONE] == states(items)
+    assert ({}, 2) == (world.twice, world.submissions)
+
+
+async def test_only_lost_one_of_many_is_found(world: World, tmp_path: Path) -> None:
+    """With several submits at a time, one whose answer alone is lost is adopted."""
+    for drop in ("answer", "request"):
+        for _ in range(4):
+            world.simulator.faults.add(Fault(), method="POST", path="work")
+        world.simulator.faults.add(Fault(drop=drop), method="POST", path="work")
+    async with submitter(world, tmp_path, submits=4) as made:
+        items = await collect(made.map("work", given(20), limit=20))
+
+    assert [DONE] * 20 == states(items)
+    assert ({}, 20) == (world.twice, world.submissions)
+
+
+async def test_contested_task_is_neither_taken_nor_overlooked(
+    world: World, tmp_path: Path
+) -> None:
+    """What may be of an unknown item leaves a later lost one unknown, too."""
+    for drop in ("answer", "answer", "request"):
+        world.simulator.faults.add(Fault(drop=drop), method="POST", path="work")
+    async with submitter(world, tmp_path, submits=2) as made:
+        items = await collect(made.map("work", given(3), limit=2, ordered=True))
+
+    assert [UNKNOWN] * 3 == states(items)
+    assert ({}, 2) == (world.twice, world.submissions)
+
+
 async def test_unknown_item_comes_again(world: World, tmp_path: Path) -> None:
     """An unknown item stays so in the next run, until the user decides."""
     world.simulator.faults.add(Fault(drop="answer"), method="POST", path="work")

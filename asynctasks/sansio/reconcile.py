@@ -6,6 +6,7 @@ How that is found out, if at all, is said by ``Capabilities.reconcile``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 import math
 from typing import TypeVar
@@ -17,7 +18,7 @@ from .http import Flow, Response
 from ..exceptions import TransportError, UnsupportedOperation
 
 
-__all__ = ["Lost", "find_lost", "service_time"]
+__all__ = ["Lost", "find_all_lost", "find_lost", "service_time"]
 
 T = TypeVar("T")
 
@@ -61,31 +62,46 @@ def find_lost(dialect: Dialect, lost: Lost) -> Flow[list[TaskRef]]:
     Raises:
         UnsupportedOperation: the service lets nobody find out.
     """
+    (refs,) = yield from find_all_lost(dialect, [lost])
+    return refs
+
+
+def find_all_lost(dialect: Dialect, losts: Sequence[Lost]) -> Flow[list[list[TaskRef]]]:
+    """List for each of several submits what :func:`find_lost` lists, in one reading."""
     how = dialect.capabilities.reconcile
     if how is Reconcile.ORPHANS:
-        refs = yield from _find_orphans(dialect, lost)
-    elif how is Reconcile.CONFIG and lost.config_id is not None:
-        refs = yield from _find_launched(dialect, lost, lost.config_id)
+        found = yield from _find_orphans(dialect, losts)
+    elif how is Reconcile.CONFIG and all(lost.config_id is not None for lost in losts):
+        found = []
+        for lost in losts:
+            found.append(
+                (yield from _find_launched(dialect, lost, lost.config_id or ""))
+            )
     else:
         raise UnsupportedOperation("search for a lost submit", dialect.title)
-    return [attrs.evolve(ref, service=lost.service) for ref in refs]
+    return [
+        [attrs.evolve(ref, service=lost.service) for ref in refs]
+        for lost, refs in zip(losts, found, strict=True)
+    ]
 
 
-def _find_orphans(dialect: Dialect, lost: Lost) -> Flow[list[TaskRef]]:
+def _find_orphans(dialect: Dialect, losts: Sequence[Lost]) -> Flow[list[list[TaskRef]]]:
     heard: list[Response] = []
-    found: dict[str, TaskRef] = {}
+    found: list[dict[str, TaskRef]] = [{} for _ in losts]
     query: Query | None = dialect.build_survey([TaskRef(id="")])
+    whole = any(lost.whole for lost in losts)
     read = 0
-    while query is not None and (lost.whole or read < ROWS):
+    while query is not None and (whole or read < ROWS):
         page = yield from _overhear(dialect.select(dialect.task_resource, query), heard)
-        since = service_time(heard[0], lost.began)
+        since = [service_time(heard[0], lost.began) for lost in losts]
         for row in page.rows:
             ref, status = dialect.parse_row(row)
-            if lost.may_be(ref, status, since):
-                found.setdefault(ref.id, ref)
+            for lost, began, refs in zip(losts, since, found, strict=True):
+                if lost.may_be(ref, status, began):
+                    refs.setdefault(ref.id, ref)
         read += len(page.rows)
         query = page.next
-    return list(found.values())
+    return [list(refs.values()) for refs in found]
 
 
 def _find_launched(dialect: Dialect, lost: Lost, config_id: str) -> Flow[list[TaskRef]]:

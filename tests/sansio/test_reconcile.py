@@ -14,7 +14,7 @@ from asynctasks.sansio.desp import DespDialect
 from asynctasks.sansio.dialect import Dialect, TaskRef
 from asynctasks.sansio.http import Headers, Request, Response
 from asynctasks.sansio.oml import OmlDialect, parse_place
-from asynctasks.sansio.reconcile import Lost, find_lost, service_time
+from asynctasks.sansio.reconcile import Lost, find_all_lost, find_lost, service_time
 from tests.converse import converse
 
 
@@ -166,3 +166,21 @@ def test_time_of_the_service(then: float, ago: int) -> None:
 def test_answers_without_a_time(date: str | None) -> None:
     """Without a date that can be read the time is not known."""
     assert service_time(answer({}, date=date), 0.0) is None
+
+
+def test_one_reading_serves_several() -> None:
+    """For several lost submits the list is read once, and each has its candidates."""
+    rows = [
+        row("early", "2023-11-23 15:19:10.000000"),
+        row("late", "2023-11-23 15:19:40.000000"),
+        row("plan", "2023-11-23 15:19:40.000000", service="plan"),
+    ]
+    later = Lost(service="solve", began=970.0)
+    plan = Lost(service="plan", began=940.0)
+    requests, found = converse(find_all_lost(CLOUD, [LOST, later, plan]), page(*rows))
+
+    assert 1 == len(requests)
+    assert [["early", "late"], ["late"], ["plan"]] == [
+        [ref.id for ref in refs] for refs in found
+    ]
+    assert ["solve", "plan"] == [found[0][0].service, found[2][0].service]
