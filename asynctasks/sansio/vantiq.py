@@ -33,6 +33,14 @@ UNLABELLED = "application/octet-stream"
 
 PREFIX = "system."
 
+NO_CHARSETS = frozenset(
+    {"", "idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape"}
+)
+"""
+What Python takes for text encodings and nobody for a charset ("Python Specific
+Encodings" of the module codecs): they fail, warn, or take quadratic time.
+"""
+
 
 class VantiqResources:
     """The names of the system resources."""
@@ -222,12 +230,12 @@ def read_total(response: Response) -> int | None:
 
 
 def _text(response: Response) -> str:
-    """Decode text as its charset says, or as UTF-8."""
+    """Decode text as its charset says, or as UTF-8; never fails."""
     kind = response.headers.get("Content-Type", "")
-    _, _, charset = kind.lower().partition("charset=")
+    name = kind.lower().partition("charset=")[2].strip(" \"'").replace("-", "_")
     try:
-        return response.body.decode(charset.strip(" \"'") or "utf-8", "replace")
-    except LookupError:
+        return response.body.decode("utf_8" if name in NO_CHARSETS else name, "replace")
+    except (LookupError, ValueError):
         return response.body.decode("utf-8", "replace")
 
 

@@ -17,7 +17,7 @@ from urllib.parse import quote, quote_plus, urljoin, urlsplit
 import attrs
 
 from .http import Body, BodySource, Headers, Part, Request, build_multipart
-from .urls import origin_of, segment
+from .urls import CONTROLS, origin_of, segment
 from .values import vantiq_json_default
 from .vantiq import PREFIX, VantiqError, VantiqResources
 from ..exceptions import InvalidArgument, VantiqException
@@ -51,6 +51,9 @@ ID_SAFE = "/:@!$'()*,;=~+&"
 """Not quoted in ids: names of documents and topics are paths."""
 
 QUERY_SAFE = "!$'()*,/:?@"
+
+URL_SAFE = "/%:@!$&'()*,;=~+?[]"
+"""Not quoted in the links of documents; a ``#`` is, because names have it."""
 
 Given = Union[Mapping[str, Any], Sequence[Any], None]  # noqa: UP007 - evaluated at run time
 """What is sent: named values, a list of things, or nothing."""
@@ -261,18 +264,18 @@ class Api:
         Raises:
             InvalidArgument: it is no path and no http(s) URL.
         """
-        if not isinstance(path, str) or not path:
+        if not isinstance(path, str) or not path or CONTROLS.search(path):
             raise InvalidArgument("path", path, "give the content of a document")
         if "://" not in path and not path.startswith("//"):
             path = f"{self.prefix}/{path.removeprefix('/')}"
-        url = quote(urljoin(f"{self.origin}/", path), safe="/%:@!$&'()*,;=~+?[]")
         try:
+            url = quote(urljoin(f"{self.origin}/", path), safe=URL_SAFE)
             foreign = origin_of(url) != self.origin
         except ValueError as exc:
             raise InvalidArgument("path", path, f"cannot be fetched: {exc}") from exc
         if not foreign:
             parts = urlsplit(url)
-            url = f"{parts.path}?{parts.query}" if parts.query else parts.path
+            url = f"{parts.path or '/'}?{parts.query}".removesuffix("?")
         return Request("GET", url, anonymous=foreign, streamed=True, follow=True)
 
     def upload(

@@ -9,7 +9,6 @@ it and write down how far they are. The words of ``state`` are ours.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import attrs
@@ -30,6 +29,7 @@ from .dialect import (
     field,
 )
 from .http import Flow, Headers, Request, Response
+from .times import parse_time
 from .vantiq import read_total
 from .vantiq_requests import Api, Given, dump, select_query
 from ..exceptions import (
@@ -202,9 +202,7 @@ class VantiqDialect(Dialect):
         options = {"page": str(page)}
         asked = select_query(LOOKED_AT, _where(query.where), sort, size, options)
         response = expect((yield self.api.get(self.type, query=asked)), 200)
-        rows = response.json()
-        if not isinstance(rows, list):
-            raise RemoteProtocolError("a JSON array", response.redacted())
+        rows = _rows(response)
         more = attrs.evolve(query, offset=query.offset + size, limit=size)
         next_page = more if len(rows) >= size else None
         return Page(rows=rows, next=next_page, total=read_total(response))
@@ -231,6 +229,8 @@ class VantiqDialect(Dialect):
         """Count tasks."""
         self.capabilities.require(resource, "count", self.title)
         page = yield from self.select(resource, Query(where=where, limit=1))
+        if page.total is None and page.rows:
+            raise RemoteProtocolError("the header X-Total-Count")
         return page.total or 0
 
     def parse_row(self, row: Mapping[str, Any]) -> tuple[TaskRef, TaskStatus]:
@@ -261,9 +261,7 @@ class VantiqDialect(Dialect):
         where = {"id": ref.id}
         query = select_query(properties, where, None, None, None)
         response = expect((yield self.api.get(self.type, query=query)), 200)
-        rows = response.json()
-        if not isinstance(rows, list):
-            raise RemoteProtocolError("a JSON array", response.redacted())
+        rows = _rows(response)
         if not rows:
             missing = attrs.evolve(response, status=404)
             raise NotFound(missing.redacted(), f"no task {ref.id}")
@@ -276,9 +274,9 @@ class VantiqDialect(Dialect):
             state=self.state_of(word),
             word=word,
             cancel_requested=bool(field(row, "cancelRequested", bool, response)),
-            created_at=_time(row, "ars_createdAt", response),
-            started_at=_time(row, "startedAt", response),
-            ended_at=_time(row, "endedAt", response),
+            created_at=parse_time(row.get("ars_createdAt")),
+            started_at=parse_time(row.get("startedAt")),
+            ended_at=parse_time(row.get("endedAt")),
             progress=None if progress is None else float(progress),
             message=field(row, "message", str, response) or "",
             raw=row,
@@ -294,14 +292,8 @@ def _where(where: Mapping[str, Any]) -> dict[str, Any]:
     return {**rest, "ars_createdAt": days} if days else rest
 
 
-def _time(row: Mapping[str, Any], name: str, response: Response) -> datetime | None:
-    text = field(row, name, str, response)
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError as exc:
-        raise RemoteProtocolError(
-            f"a time at $.{name}", response.redacted(), text
-        ) from exc
-    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+def _rows(response: Response) -> list[Any]:
+    rows = response.json()
+    if not isinstance(rows, list):
+        raise RemoteProtocolError("a JSON array", response.redacted())
+    return rows

@@ -98,6 +98,42 @@ def test_bodies(response: Response, body: Any) -> None:
     assert response.status == parsed.status_code
 
 
+@pytest.mark.parametrize(
+    "charset",
+    [
+        "idna",
+        "Punycode",
+        "undefined",
+        "unicode-escape",
+        "raw_unicode_escape",
+        "hex",
+        "utf-8; x=y",
+        "\0",
+        "utf\ud800",
+        "",
+        '"',
+    ],
+)
+def test_odd_charsets(charset: str) -> None:
+    """Text in what is no charset is read as UTF-8, in answers and refusals."""
+    kind = f"text/plain; charset={charset}"
+    escaped = "\\x41 \u00e9 \ufffd"
+    body = "\\x41 \u00e9 ".encode() + b"\xff"
+
+    assert escaped == parse_response(answer(200, body, kind)).body
+    assert [500, escaped] == parse_errors(answer(500, body, kind))[0].params
+
+
+def test_charset_costs_no_time() -> None:
+    """A charset of quadratic time is not used."""
+    body = b"-" + b"a" * 10_000_000
+
+    assert (
+        body.decode()
+        == parse_response(answer(200, body, "text/plain; charset=punycode")).body
+    )
+
+
 def test_reader_is_the_body() -> None:
     """An answer that is streamed has its stream as its body."""
     reader = object()

@@ -377,6 +377,8 @@ def test_headers_of_an_execution() -> None:
         ("docs/a", "/docs/a", False),
         ("/docs/a%20b?v=1", "/docs/a%20b?v=1", False),
         ("/docs/a#b", "/docs/a%23b", False),
+        ("https://dev.example", "/", False),
+        ("https://dev.example?v=1", "/?v=1", False),
         ("https://dev.example/docs/a", "/docs/a", False),
         ("https://DEV.example:443/docs/a", "/docs/a", False),
         ("https://other.example/x", "https://other.example/x", True),
@@ -393,11 +395,23 @@ def test_downloads(path: str, url: str, anonymous: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["", None, "ftp://x/y", "https://u:p@dev.example/x", "https://[::1/x"]
+    "path",
+    [
+        "",
+        None,
+        "ftp://x/y",
+        "https://u:p@dev.example/x",
+        "https://[::1/x",
+        "//[x",
+        "/docs/a\nb",
+        "/docs/a\tb",
+        "/docs/\ud800",
+        "https://dev.example:port/x",
+    ],
 )
 def test_downloads_that_are_refused(path: Any) -> None:
     """What is neither a path nor a URL of the web is refused."""
-    with pytest.raises((InvalidArgument, ValueError)):
+    with pytest.raises(InvalidArgument, match="path"):
         API.download(path)
 
 

@@ -132,6 +132,19 @@ def test_poll() -> None:
     assert row == status.raw
 
 
+def test_times() -> None:
+    """Times are of UTC, wherever they were written; what is none is not known."""
+    row = {**ROW, "startedAt": "2026-01-31T12:00:00+02:00", "endedAt": "soon"}
+    _, status = converse(DIALECT.poll(REF), answer([row]))
+
+    assert (datetime(2026, 1, 31, 10, tzinfo=UTC), None) == (
+        status.started_at,
+        status.ended_at,
+    )
+    assert status.started_at is not None
+    assert UTC is status.started_at.tzinfo
+
+
 def test_unknown_word() -> None:
     """A word that is not ours ends nothing."""
     _, status = converse(DIALECT.poll(REF), answer([{**ROW, "state": "napping"}]))
@@ -149,7 +162,6 @@ def test_unknown_word() -> None:
         {},
         [{"id": "t1"}],
         [{**ROW, "state": 7}],
-        [{**ROW, "startedAt": "soon"}],
         [{**ROW, "progress": "half"}],
     ],
 )
@@ -270,3 +282,6 @@ def test_count() -> None:
     _, count = converse(DIALECT.count("tasks", {}), Response(200, Headers(kind), b"[]"))
 
     assert 7 == count
+    assert 0 == converse(DIALECT.count("tasks", {}), answer([]))[1]
+    with pytest.raises(RemoteProtocolError, match="X-Total-Count"):
+        converse(DIALECT.count("tasks", {}), answer([ROW]))
