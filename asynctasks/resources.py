@@ -13,8 +13,8 @@ from collections.abc import (
 from contextlib import aclosing
 from typing import Any
 
-from .exceptions import InvalidArgument, RemoteProtocolError
-from .sansio.dialect import Page, Query
+from .exceptions import InvalidArgument
+from .sansio.dialect import Page, Query, note_page
 
 
 __all__ = ["Row", "Rows"]
@@ -49,13 +49,9 @@ class Rows(Coroutine[Any, Any, list[Row]]):
             RemoteProtocolError: the pages do not advance.
         """
         query: Query | None = self._query
-        seen: set[tuple[int, str | None]] = set()
+        read: set[tuple[int, str | None]] = set()
         while query is not None:
-            place = (query.offset, query.cursor)
-            if place in seen:
-                found = f"the page at {query.cursor or query.offset} again"
-                raise RemoteProtocolError("a next page that is further on", None, found)
-            seen.add(place)
+            note_page(query, read)
             page = await self._fetch(query)
             yield page
             query = page.next

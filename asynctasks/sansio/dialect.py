@@ -52,6 +52,7 @@ __all__ = [
     "expect",
     "field",
     "merge_status",
+    "note_page",
     "refusal",
 ]
 
@@ -326,6 +327,20 @@ class Page:
     """What to ask for the page after this one; None after the last."""
 
 
+def note_page(query: Query, read: set[tuple[int, str | None]]) -> None:
+    """
+    Add a page to those that were read.
+
+    Raises:
+        RemoteProtocolError: it is one of them: the service's pages go in a circle.
+    """
+    place = (query.offset, query.cursor)
+    if place in read:
+        found = f"the page at {query.cursor or query.offset} again"
+        raise RemoteProtocolError("a next page that is further on", None, found)
+    read.add(place)
+
+
 @attrs.frozen(kw_only=True)
 class Survey:
     """What a list said of several tasks at once."""
@@ -450,6 +465,8 @@ class Dialect(ABC):
                 self._survey_row(row, found)
             wanted -= found.keys()
             query = page.next
+            if not page.rows:
+                break  # such pages may have no end
         return Survey(found=found, rows=read, whole=query is None)
 
     def _survey_row(

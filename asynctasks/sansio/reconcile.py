@@ -13,8 +13,8 @@ from typing import TypeVar
 
 import attrs
 
-from .dialect import Dialect, Query, Reconcile, TaskRef, TaskStatus
-from .http import Flow, Response
+from .dialect import Dialect, Query, Reconcile, TaskRef, TaskStatus, note_page
+from .http import Flow, Request, Response
 from ..exceptions import TransportError, UnsupportedOperation
 
 
@@ -41,8 +41,7 @@ class Lost:
     """The ids of tasks that are accounted for."""
 
     whole: bool = False
-    """Whether the whole list is searched, however long: what is not found is not there.
-    """
+    """Whether all of the list is searched, so that what is not found is not there."""
 
     def may_be(self, ref: TaskRef, status: TaskStatus, since: datetime | None) -> bool:
         """Tell whether a task may be the one, as far as it shows."""
@@ -74,9 +73,8 @@ def find_all_lost(dialect: Dialect, losts: Sequence[Lost]) -> Flow[list[list[Tas
     elif how is Reconcile.CONFIG and all(lost.config_id is not None for lost in losts):
         found = []
         for lost in losts:
-            found.append(
-                (yield from _find_launched(dialect, lost, lost.config_id or ""))
-            )
+            refs = yield from _find_launched(dialect, lost)
+            found.append(refs)
     else:
         raise UnsupportedOperation("search for a lost submit", dialect.title)
     return [
@@ -91,7 +89,9 @@ def _find_orphans(dialect: Dialect, losts: Sequence[Lost]) -> Flow[list[list[Tas
     query: Query | None = dialect.build_survey([TaskRef(id="")])
     whole = any(lost.whole for lost in losts)
     read = 0
+    pages: set[tuple[int, str | None]] = set()
     while query is not None and (whole or read < ROWS):
+        note_page(query, pages)
         page = yield from _overhear(dialect.select(dialect.task_resource, query), heard)
         since = [service_time(heard[0], lost.began) for lost in losts]
         for row in page.rows:
@@ -104,17 +104,17 @@ def _find_orphans(dialect: Dialect, losts: Sequence[Lost]) -> Flow[list[list[Tas
     return [list(refs.values()) for refs in found]
 
 
-def _find_launched(dialect: Dialect, lost: Lost, config_id: str) -> Flow[list[TaskRef]]:
+def _find_launched(dialect: Dialect, lost: Lost) -> Flow[list[TaskRef]]:
     heard: list[Response] = []
     one = dialect.select(dialect.task_resource, Query(limit=1))
     yield from _overhear(one, heard)
     since = service_time(heard[0], lost.began) or datetime.min.replace(tzinfo=UTC)
-    refs = yield from dialect.launched_since(config_id, since)
+    refs = yield from dialect.launched_since(lost.config_id or "", since)
     return [ref for ref in refs if ref.id not in lost.known]
 
 
 def _overhear(flow: Flow[T], heard: list[Response]) -> Flow[T]:
-    """Hold a conversation, and keep the answers."""
+    """Hold a conversation, and keep the answers to its requests."""
     try:
         step = next(flow)
         while True:
@@ -123,7 +123,8 @@ def _overhear(flow: Flow[T], heard: list[Response]) -> Flow[T]:
             except TransportError as exc:
                 step = flow.throw(exc)
             else:
-                heard.append(answer)
+                if isinstance(step, Request):
+                    heard.append(answer)
                 step = flow.send(answer)
     except StopIteration as stop:
         result: T = stop.value

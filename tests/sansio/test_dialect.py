@@ -615,6 +615,20 @@ def test_survey_reads_so_many_rows_at_most() -> None:
     assert (2, False) == (survey.rows, survey.whole)
 
 
+def test_survey_follows_no_empty_page() -> None:
+    """A page without rows ends it, whatever is said to follow; it proves nothing."""
+
+    class Endless(Listing):
+        def select(self, resource: str, query: Query) -> Flow[Page]:
+            page = yield from super().select(resource, query)
+            return attrs.evolve(page, next=query)
+
+    asked, survey = converse(Endless().survey([TaskRef(id="x")], 99), page_of())
+
+    assert 1 == len(asked)
+    assert (0, False) == (survey.rows, survey.whole)
+
+
 def test_survey_tells_runs_apart() -> None:
     """Each run by its index, and the last one also without, in whatever order."""
     rows = [row("r", f"word{run}", run=run) for run in (1, 2, 0)]

@@ -5,14 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import attrs
 import pytest
 
-from asynctasks.exceptions import ConnectionLost, UnsupportedOperation
+from asynctasks.exceptions import (
+    ConnectionLost,
+    RemoteProtocolError,
+    UnsupportedOperation,
+)
 from asynctasks.sansio import codec
 from asynctasks.sansio.aimms import AimmsDialect
 from asynctasks.sansio.desp import DespDialect
-from asynctasks.sansio.dialect import Dialect, TaskRef
-from asynctasks.sansio.http import Headers, Request, Response
+from asynctasks.sansio.dialect import Dialect, Page, Query, TaskRef
+from asynctasks.sansio.http import Flow, Headers, Request, Response, Sleep
 from asynctasks.sansio.oml import OmlDialect, parse_place
 from asynctasks.sansio.reconcile import Lost, find_all_lost, find_lost, service_time
 from tests.converse import converse
@@ -98,6 +103,20 @@ def test_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     pages = [page(row(f"t{n}", "2023-11-23 15:19:10"), total=99) for n in range(2)]
 
     assert ["t0", "t1"] == ids(LOST, *pages)
+
+
+def test_pages_in_a_circle() -> None:
+    """A list that never ends because it begins again is the service's mistake."""
+
+    class Circle(AimmsDialect):
+        def select(self, resource: str, query: Query) -> Flow[Page]:
+            yield Sleep(1.0)
+            page = yield from super().select(resource, query)
+            return attrs.evolve(page, next=query)
+
+    lost = attrs.evolve(LOST, whole=True)
+    with pytest.raises(RemoteProtocolError, match="a next page that is further on"):
+        converse(find_lost(Circle.cloud(app="Plan", app_version="1"), lost), page())
 
 
 def test_runs_are_one_candidate() -> None:
