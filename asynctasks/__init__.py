@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from .report import BatchReport as BatchReport
     from .resources import Row as Row
     from .resources import Rows as Rows
+    from .sansio.answers import decode_content as decode_content
     from .sansio.auth import Auth as Auth
     from .sansio.auth import NoAuth as NoAuth
     from .sansio.auth import OAuth2Password as OAuth2Password
@@ -92,15 +93,14 @@ if TYPE_CHECKING:
     from .sansio.desp_jobs import OutputFile as OutputFile
     from .sansio.dialect import Capabilities as Capabilities
     from .sansio.dialect import Dialect as Dialect
-    from .sansio.dialect import TaskRef as TaskRef
-    from .sansio.dialect import TaskState as TaskState
-    from .sansio.dialect import TaskStatus as TaskStatus
-    from .sansio.dialect import decode_content as decode_content
+    from .sansio.events import Event as Event
+    from .sansio.events import EventKind as EventKind
     from .sansio.ledger import ItemState as ItemState
     from .sansio.retry import RetryPolicy as RetryPolicy
     from .sansio.schedule import PollPolicy as PollPolicy
-    from .sansio.subscription import Event as Event
-    from .sansio.subscription import EventKind as EventKind
+    from .sansio.task import TaskRef as TaskRef
+    from .sansio.task import TaskState as TaskState
+    from .sansio.task import TaskStatus as TaskStatus
     from .server.app import LocalServer as LocalServer
     from .subscriber import StatusSubscription as StatusSubscription
     from .transport import AiohttpTransport as AiohttpTransport
@@ -181,6 +181,7 @@ _MODULES = {
     ".recurring": ("RecurringTask",),
     ".report": ("BatchReport",),
     ".resources": ("Row", "Rows"),
+    ".sansio.answers": ("decode_content",),
     ".sansio.auth": (
         "Auth",
         "NoAuth",
@@ -191,18 +192,12 @@ _MODULES = {
         "bearer",
     ),
     ".sansio.desp_jobs": ("CostEstimate", "LogLine", "OutputFile"),
-    ".sansio.dialect": (
-        "Capabilities",
-        "Dialect",
-        "TaskRef",
-        "TaskState",
-        "TaskStatus",
-        "decode_content",
-    ),
+    ".sansio.dialect": ("Capabilities", "Dialect"),
+    ".sansio.events": ("Event", "EventKind"),
     ".sansio.ledger": ("ItemState",),
     ".sansio.retry": ("RetryPolicy",),
     ".sansio.schedule": ("PollPolicy",),
-    ".sansio.subscription": ("Event", "EventKind"),
+    ".sansio.task": ("TaskRef", "TaskState", "TaskStatus"),
     ".server.app": ("LocalServer",),
     ".subscriber": ("StatusSubscription",),
     ".transport": ("AiohttpTransport", "Transport"),

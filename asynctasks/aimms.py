@@ -20,9 +20,9 @@ from .manners import Decode
 from .options import check_options
 from .recurring import RecurringTask
 from .sansio.aimms import AimmsDialect
+from .sansio.answers import decode_content
 from .sansio.auth import Credential, NoAuth, Secret
 from .sansio.auth import api_key as sign_with_key
-from .sansio.dialect import decode_content
 from .sansio.token import parse_token
 from .sansio.urls import split_base
 

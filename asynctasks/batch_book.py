@@ -25,7 +25,8 @@ from .batch_turns import Turns
 from .exceptions import JournalError
 from .handle import TaskHandle
 from .journal import Journal
-from .sansio.dialect import Prepared, Reconcile, decode_content
+from .sansio.answers import decode_content
+from .sansio.dialect import Prepared, Reconcile
 from .sansio.http import Headers, Response
 from .sansio.ledger import Entry, ItemState
 
@@ -78,7 +79,7 @@ class Book:
         """Write a new entry down that was only promised to be."""
         return entry
 
-    def turn(self, prepared: Prepared) -> Any:
+    def turn(self, prepared: Prepared | None) -> Any:
         """Return the context in which a submit is intended, sent and accepted."""
         return FREE
 
@@ -125,7 +126,7 @@ class JournalBook(Book):
         submits: submits at the same time; None: one, where overlapping ones could not
             be told apart, else any number.
         inline: bytes of a result that are kept in the journal.
-        results: the folder of larger ones.
+        results: the folder of larger ones; by default beside the journal.
     """
 
     def __init__(
@@ -133,9 +134,9 @@ class JournalBook(Book):
         journal: Journal,
         reconcile: Reconcile,
         *,
-        submits: int | None,
-        inline: int,
-        results: Path,
+        submits: int | None = None,
+        inline: int = 0,
+        results: Path | None = None,
     ) -> None:
         super().__init__()
         self.journal = journal
@@ -144,7 +145,7 @@ class JournalBook(Book):
 
         self._turns = Turns(reconcile, submits)
         self._inline = inline
-        self._results = results
+        self._results = results or Path(f"{journal.path}.results")
         self._recovered: set[str] = set()
 
     async def recover(self, service: str) -> Sequence[Entry]:
@@ -170,13 +171,19 @@ class JournalBook(Book):
             return entry, True
         known, new = await self.journal.claim(entry, named=named)
         if (known.digest, known.service) != (mark, terms.service):
-            path = str(self.journal.path)
-            what = "service" if known.digest == mark else "input"
-            reason = f"has item {key!r} with another {what}: it was changed since;"
-            raise JournalError(path, f"{reason} give it another key, or a new journal")
+            raise self.complaint(key, "service" if known.digest == mark else "input")
+        if known.state is ItemState.SUCCEEDED and not _has_result(known):
+            # Somebody else was done with it: its result is at the service, at best.
+            known = attrs.evolve(known, state=ItemState.SUBMITTED)
         return known, new
 
-    def turn(self, prepared: Prepared) -> Any:
+    def complaint(self, key: str, what: str) -> JournalError:
+        """Build the error of a key that belongs to something else."""
+        reason = f"has item {key!r} with another {what}: it was changed since;"
+        remedy = "give it another key, or a new journal"
+        return JournalError(str(self.journal.path), f"{reason} {remedy}")
+
+    def turn(self, prepared: Prepared | None) -> Any:
         """Let no two submits be in doubt together that could not be told apart."""
         return self._turns.take(prepared)
 
@@ -245,6 +252,10 @@ class JournalBook(Book):
         # Beside the journal, so that both can be moved together.
         stored = os.path.relpath(path, self.journal.path.parent)
         return attrs.evolve(entry, stored=stored), Kept(None, path)
+
+
+def _has_result(entry: Entry) -> bool:
+    return entry.result is not None or entry.stored != ""
 
 
 async def _once(body: bytes) -> AsyncIterator[bytes]:

@@ -18,8 +18,9 @@ from .exceptions import (
     TaskLost,
 )
 from .handle import TaskHandle, check_policy
-from .sansio.dialect import TaskState, TaskStatus, check_decode
+from .sansio.answers import check_decode
 from .sansio.ledger import Entry, Failure, ItemState, Timings
+from .sansio.task import TaskState, TaskStatus
 
 
 __all__ = [

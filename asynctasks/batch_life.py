@@ -17,8 +17,8 @@ from .exceptions import (
     TaskError,
 )
 from .handle import TaskHandle
-from .sansio.dialect import TaskStatus
 from .sansio.ledger import ItemState, Step
+from .sansio.task import TaskStatus
 
 
 __all__ = ["claim", "live"]

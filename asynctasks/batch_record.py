@@ -14,8 +14,8 @@ from .batch_remote import Remote
 from .batch_shelf import Slots
 from .exceptions import AsyncTasksError, JournalError
 from .handle import TaskHandle
-from .sansio.dialect import TaskState
 from .sansio.ledger import Entry, ItemState, Step, advance
+from .sansio.task import TaskState
 
 
 __all__ = ["Ground", "Record"]

@@ -23,8 +23,9 @@ from .exceptions import (
     TlsError,
 )
 from .handle import TaskHandle
-from .sansio.dialect import Dialect, Prepared, Reconcile, TaskRef
+from .sansio.dialect import Dialect, Prepared, Reconcile
 from .sansio.reconcile import Lost, find_all_lost
+from .sansio.task import TaskRef
 from .sansio.token import parse_token
 
 
@@ -88,6 +89,18 @@ class Remote:
     def origin(self) -> str:
         """The origin of the service."""
         return self._desk.origin
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What a journal of its tasks is about."""
+        facts = {
+            "origin": self.origin,
+            "protocol": self.dialect.protocol,
+            "variant": self.dialect.variant,
+        }
+        # Elsewhere, a lost submit would not be found.
+        app = self.dialect.application
+        return {**facts, "application": app} if app else facts
 
     @property
     def reconcile(self) -> Reconcile:

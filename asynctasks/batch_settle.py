@@ -13,9 +13,10 @@ from .batch_item import build_failure
 from .batch_remote import FATAL, Remote
 from .exceptions import AsyncTasksError, UnsupportedOperation
 from .handle import TaskHandle
-from .sansio.dialect import Reconcile, TaskRef
+from .sansio.dialect import Reconcile
 from .sansio.ledger import Entry, Step, advance
 from .sansio.reconcile import Lost
+from .sansio.task import TaskRef
 
 
 __all__ = ["Settled", "settle"]

@@ -33,18 +33,10 @@ from .options import (
 from .resources import Rows, build_query
 from .sansio import codec
 from .sansio.auth import Auth
-from .sansio.dialect import (
-    Capabilities,
-    Dialect,
-    Launched,
-    Payload,
-    Prepared,
-    Query,
-    TaskRef,
-    TaskStatus,
-)
+from .sansio.dialect import Capabilities, Dialect, Launched, Payload, Prepared, Query
 from .sansio.http import Flow, build_multipart, check_header
 from .sansio.retry import RetryPolicy
+from .sansio.task import TaskRef, TaskStatus
 from .sansio.token import parse_token
 from .sansio.urls import is_loopback
 from .stats import ClientStats, build_stats

@@ -32,18 +32,11 @@ from .exceptions import (
 )
 from .hooks import ResultDetails, StatusDetails, SubmitDetails
 from .lanes import Kind
-from .sansio.dialect import (
-    Dialect,
-    Launched,
-    Payload,
-    Prepared,
-    Survey,
-    TaskRef,
-    TaskStatus,
-)
+from .sansio.dialect import Dialect, Launched, Payload, Prepared, Survey
 from .sansio.http import Flow, Request, Response
 from .sansio.reconcile import Lost, find_lost
 from .sansio.retry import NO_RETRY, backoff, outcome_unknown
+from .sansio.task import TaskRef, TaskStatus
 from .sansio.token import build_token
 from .subscriber import StatusSubscription, Subscriber
 from .watch import Watch

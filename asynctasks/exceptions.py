@@ -59,8 +59,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 
 if TYPE_CHECKING:
-    from .sansio.dialect import TaskStatus
     from .sansio.http import Request, Response
+    from .sansio.task import TaskStatus
 
 
 __all__ = [

@@ -28,15 +28,9 @@ from .exceptions import (
 )
 from .manners import check_policy
 from .once import Once
-from .sansio.dialect import (
-    TaskRef,
-    TaskState,
-    TaskStatus,
-    check_decode,
-    decode_content,
-    merge_status,
-)
+from .sansio.answers import check_decode, decode_content
 from .sansio.http import Response
+from .sansio.task import TaskRef, TaskState, TaskStatus, merge_status
 from .watch import Watch
 
 

@@ -14,7 +14,7 @@ from typing import Union
 
 import attrs
 
-from .sansio.dialect import TaskRef, TaskStatus
+from .sansio.task import TaskRef, TaskStatus
 
 
 __all__ = [

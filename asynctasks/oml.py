@@ -12,8 +12,8 @@ from .config import Profile
 from .config.credentials import read_secret
 from .exceptions import InvalidArgument
 from .handle import TaskHandle
+from .sansio.answers import decode_content
 from .sansio.auth import Auth, Credential, Secret, bearer
-from .sansio.dialect import decode_content
 from .sansio.oml import OmlDialect, parse_place
 from .sansio.oml_auth import OmlAuth
 from .sansio.oml_calls import OmlOptions, OmlSettings

@@ -8,7 +8,7 @@ import attrs
 
 from .exceptions import NotFound
 from .handle import TaskHandle, Tasks
-from .sansio.dialect import TaskRef
+from .sansio.task import TaskRef
 
 
 __all__ = ["RecurringTask"]

@@ -9,7 +9,7 @@ import attrs
 
 from .lanes import Kind
 from .options import Hub
-from .sansio.dialect import TaskState
+from .sansio.task import TaskState
 
 
 __all__ = ["Bottleneck", "ClientStats", "build_stats"]

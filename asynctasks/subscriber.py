@@ -16,8 +16,8 @@ from typing import Union
 
 from .arguments import check_call, check_whole
 from .hooks import Hooks, SubscriberDetails
-from .sansio.dialect import TaskRef
-from .sansio.subscription import Event, EventKind
+from .sansio.events import Event, EventKind
+from .sansio.task import TaskRef
 from .watch import Watch
 
 

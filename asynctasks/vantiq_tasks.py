@@ -18,15 +18,8 @@ from .driver import Driver
 from .exceptions import RemoteProtocolError, VantiqException
 from .options import ClientOptions
 from .sansio.auth import Auth
-from .sansio.dialect import (
-    Dialect,
-    Launched,
-    Payload,
-    Survey,
-    TaskRef,
-    TaskStatus,
-    merge_status,
-)
+from .sansio.dialect import Dialect, Launched, Payload, Survey
+from .sansio.task import TaskRef, TaskStatus, merge_status
 from .sansio.vantiq import VantiqResources, raise_refusal
 from .sansio.vantiq_tasks import VantiqDialect, build_type
 from .transport import AiohttpTransport

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from .exceptions import AsyncTasksError, InvalidState
-from .sansio.dialect import Survey, TaskRef, TaskStatus, merge_status
+from .sansio.dialect import Survey
+from .sansio.task import TaskRef, TaskStatus, merge_status
 
 
 __all__ = ["Listener", "Looker", "Watch"]

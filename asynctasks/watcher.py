@@ -29,9 +29,10 @@ from .exceptions import (
     TaskLost,
     excerpt,
 )
-from .sansio.dialect import Survey, TaskRef, TaskState, TaskStatus
+from .sansio.dialect import Survey
 from .sansio.history import DurationHistory, LearnedPolicy
 from .sansio.schedule import PollPolicy, Schedule
+from .sansio.task import TaskRef, TaskState, TaskStatus
 from .watch import Looker, Watch
 
 

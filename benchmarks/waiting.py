@@ -14,8 +14,9 @@ from urllib.request import urlopen
 
 from asynctasks import AimmsClient, PollPolicy
 from asynctasks.exceptions import InvalidState
-from asynctasks.sansio.dialect import Survey, TaskRef, TaskState, TaskStatus
+from asynctasks.sansio.dialect import Survey
 from asynctasks.sansio.history import DurationHistory, LearnedPolicy
+from asynctasks.sansio.task import TaskRef, TaskState, TaskStatus
 from asynctasks.watcher import Watcher
 
 from .measure import Figure, Verdict

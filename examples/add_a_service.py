@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import attrs
 
 from asynctasks import Capabilities, Dialect, TaskClient, TaskRef, TaskState, TaskStatus
+from asynctasks.sansio.answers import expect, field
 from asynctasks.sansio.auth import NoAuth
-from asynctasks.sansio.dialect import Launched, Prepared, Reconcile, expect, field
+from asynctasks.sansio.dialect import Launched, Prepared, Reconcile
 from asynctasks.sansio.http import Flow, Headers, Request, Response
 from asynctasks.sansio.urls import segment
 from asynctasks.testing import MemoryTransport

@@ -23,9 +23,9 @@ from asynctasks.handle import TaskHandle
 from asynctasks.recurring import RecurringTask
 from asynctasks.sansio.aimms import AimmsDialect
 from asynctasks.sansio.auth import Secret
-from asynctasks.sansio.dialect import TaskState
 from asynctasks.sansio.http import Request
 from asynctasks.sansio.schedule import PollPolicy
+from asynctasks.sansio.task import TaskState
 from asynctasks.server.context import TaskContext
 from asynctasks.server.simulator import Simulator
 from asynctasks.testing import MemoryTransport, build_simulator

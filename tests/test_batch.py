@@ -28,10 +28,10 @@ from asynctasks.exceptions import (
     TaskFailed,
 )
 from asynctasks.journal import Journal
-from asynctasks.sansio.dialect import TaskState
 from asynctasks.sansio.http import Headers, Request, Response
 from asynctasks.sansio.ledger import ItemState
 from asynctasks.sansio.schedule import PollPolicy
+from asynctasks.sansio.task import TaskState
 from asynctasks.transport import Transport
 from tests.batches import POLL, World, collect, connect
 from tests.faults.cancel_at import CancelAt

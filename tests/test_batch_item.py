@@ -25,8 +25,8 @@ from asynctasks.exceptions import (
     TaskLost,
     TlsError,
 )
-from asynctasks.sansio.dialect import TaskState, TaskStatus
 from asynctasks.sansio.ledger import Entry, Failure, ItemState, Timings
+from asynctasks.sansio.task import TaskState, TaskStatus
 
 
 ENTRY = Entry(key="k", index=7, token="{}", task_id="t1")

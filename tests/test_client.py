@@ -37,17 +37,12 @@ from asynctasks.exceptions import (
 )
 from asynctasks.sansio.aimms import AimmsDialect
 from asynctasks.sansio.auth import NoAuth, api_key, bearer
-from asynctasks.sansio.dialect import (
-    Capabilities,
-    Reconcile,
-    TaskRef,
-    TaskState,
-    TaskStatus,
-)
+from asynctasks.sansio.dialect import Capabilities, Reconcile
+from asynctasks.sansio.events import Event, EventKind
 from asynctasks.sansio.http import Flow, Headers, Request, Response
 from asynctasks.sansio.retry import RetryPolicy
 from asynctasks.sansio.schedule import PollPolicy
-from asynctasks.sansio.subscription import Event, EventKind
+from asynctasks.sansio.task import TaskRef, TaskState, TaskStatus
 from asynctasks.server.app import LocalServer
 from asynctasks.server.faults import Fault
 from asynctasks.server.simulator import Simulator

@@ -13,8 +13,8 @@ from asynctasks.aimms import AimmsClient
 from asynctasks.completion import as_completed
 from asynctasks.exceptions import InvalidArgument, TaskLost
 from asynctasks.handle import TaskHandle
-from asynctasks.sansio.dialect import TaskState, TaskStatus
 from asynctasks.sansio.http import Response
+from asynctasks.sansio.task import TaskState, TaskStatus
 from tests.scripted import Scripted, client_of
 
 

@@ -44,16 +44,11 @@ from asynctasks.oml import OmlClient
 from asynctasks.sansio import codec
 from asynctasks.sansio.auth import NoAuth, api_key
 from asynctasks.sansio.desp import DespDialect
-from asynctasks.sansio.dialect import (
-    Dialect,
-    Reconcile,
-    TaskRef,
-    TaskState,
-    TaskStatus,
-)
+from asynctasks.sansio.dialect import Dialect, Reconcile
+from asynctasks.sansio.events import Event
 from asynctasks.sansio.http import Flow, Headers, Response
 from asynctasks.sansio.schedule import PollPolicy
-from asynctasks.sansio.subscription import Event
+from asynctasks.sansio.task import TaskRef, TaskState, TaskStatus
 from asynctasks.sansio.urls import split_base
 from asynctasks.server import services
 from asynctasks.server.app import LocalServer

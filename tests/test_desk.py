@@ -20,10 +20,10 @@ from asynctasks.exceptions import (
     UnsupportedOperation,
 )
 from asynctasks.sansio import codec
-from asynctasks.sansio.dialect import TaskRef
 from asynctasks.sansio.http import Headers, Request, Response
 from asynctasks.sansio.oml import OmlDialect, parse_place
 from asynctasks.sansio.schedule import PollPolicy
+from asynctasks.sansio.task import TaskRef
 from asynctasks.testing import MemoryTransport
 from tests.scripted import Scripted, answer
 

@@ -25,9 +25,10 @@ from asynctasks.sansio.auth import NoAuth, api_key
 from asynctasks.sansio.desp import DespDialect
 from asynctasks.sansio.desp_jobs import OutputFile
 from asynctasks.sansio.desp_resources import RESOURCES
-from asynctasks.sansio.dialect import Payload, Prepared, TaskState
+from asynctasks.sansio.dialect import Payload, Prepared
 from asynctasks.sansio.http import Headers, Request, Response
 from asynctasks.sansio.schedule import PollPolicy
+from asynctasks.sansio.task import TaskState
 from asynctasks.server.desp.catalogue import Input, describe
 from asynctasks.server.faults import Fault
 from asynctasks.server.simulator import Simulator

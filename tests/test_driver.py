@@ -33,8 +33,8 @@ from asynctasks.exceptions import (
 from asynctasks.files import StreamBody
 from asynctasks.hooks import Hooks, RequestDetails, RetryDetails
 from asynctasks.lanes import SHARES, Kind, Lanes
+from asynctasks.sansio.answers import expect
 from asynctasks.sansio.auth import Auth, AuthFlow, NoAuth, api_key, bearer
-from asynctasks.sansio.dialect import expect
 from asynctasks.sansio.http import Flow, Headers, Request, Response, Sleep
 from asynctasks.sansio.retry import NO_RETRY, RetryPolicy, outcome_unknown
 from asynctasks.testing import MemoryTransport

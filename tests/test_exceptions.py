@@ -57,8 +57,8 @@ from asynctasks.exceptions import (
     excerpt,
     fresh,
 )
-from asynctasks.sansio.dialect import TaskState, TaskStatus
 from asynctasks.sansio.http import Headers, Request, Response
+from asynctasks.sansio.task import TaskState, TaskStatus
 
 
 REQUEST = Request("POST", "/tasks?key=secret")

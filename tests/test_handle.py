@@ -30,9 +30,9 @@ from asynctasks.exceptions import (
     TaskLost,
 )
 from asynctasks.handle import TaskHandle
-from asynctasks.sansio.dialect import TaskRef, TaskState, TaskStatus
 from asynctasks.sansio.http import Response
 from asynctasks.sansio.schedule import PollPolicy
+from asynctasks.sansio.task import TaskRef, TaskState, TaskStatus
 from asynctasks.testing import MemoryTransport
 from tests.scripted import EVERY_SECOND, Scripted, answer, client_of
 

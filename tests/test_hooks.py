@@ -31,10 +31,10 @@ from asynctasks.hooks import (
     SubmitDetails,
     SubscriberDetails,
 )
-from asynctasks.sansio.dialect import TaskState
 from asynctasks.sansio.http import Headers, Request, Response
 from asynctasks.sansio.retry import RetryPolicy
 from asynctasks.sansio.schedule import PollPolicy
+from asynctasks.sansio.task import TaskState
 from asynctasks.testing import MemoryTransport
 from tests.scripted import ROOT, Scripted, answer
 

@@ -14,7 +14,7 @@ from asynctasks.manners import (
     check_cleanup,
     check_policy,
 )
-from asynctasks.sansio.dialect import DECODERS
+from asynctasks.sansio.answers import DECODERS
 
 
 def test_policies() -> None:

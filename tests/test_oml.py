@@ -26,9 +26,9 @@ from asynctasks.exceptions import (
 )
 from asynctasks.oml import OmlClient, decode_images, rows_of
 from asynctasks.sansio.auth import api_key
-from asynctasks.sansio.dialect import TaskState
 from asynctasks.sansio.http import Headers, Request, Response
 from asynctasks.sansio.schedule import PollPolicy
+from asynctasks.sansio.task import TaskState
 from asynctasks.server.app import LocalServer
 from asynctasks.server.context import TaskContext
 from asynctasks.server.oml.service import OmlQuirks, OmlService

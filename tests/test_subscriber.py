@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from asynctasks.exceptions import InvalidArgument, TaskLost
-from asynctasks.sansio.dialect import Survey, TaskRef, TaskState, TaskStatus
-from asynctasks.sansio.subscription import Event, EventKind
+from asynctasks.sansio.dialect import Survey
+from asynctasks.sansio.events import Event, EventKind
+from asynctasks.sansio.task import TaskRef, TaskState, TaskStatus
 from asynctasks.subscriber import StatusSubscription, Subscriber, Wants
 from asynctasks.watch import Watch
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import pytest
 
 from asynctasks.exceptions import ServiceBroken
-from asynctasks.sansio.dialect import Survey, TaskRef, TaskState, TaskStatus
+from asynctasks.sansio.dialect import Survey
 from asynctasks.sansio.http import Response
+from asynctasks.sansio.task import TaskRef, TaskState, TaskStatus
 from asynctasks.watch import Watch
 
 

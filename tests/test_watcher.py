@@ -30,10 +30,11 @@ from asynctasks.exceptions import (
     TaskLost,
     UnexpectedContent,
 )
-from asynctasks.sansio.dialect import Survey, TaskRef, TaskState, TaskStatus
+from asynctasks.sansio.dialect import Survey
 from asynctasks.sansio.history import LearnedPolicy
 from asynctasks.sansio.http import Response
 from asynctasks.sansio.schedule import PollPolicy
+from asynctasks.sansio.task import TaskRef, TaskState, TaskStatus
 from asynctasks.watch import Watch
 from asynctasks.watcher import (
     EARLY,

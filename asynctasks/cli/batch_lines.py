@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import attrs
 
 from ..exceptions import InvalidArgument
-from ..sansio.dialect import decode_content
+from ..sansio.answers import decode_content
 from ..sansio.http import Headers, Response
 from ..sansio.ledger import Entry, Failure, ItemState, Timings
 

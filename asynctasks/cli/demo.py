@@ -16,13 +16,13 @@ from .options import Options, talk_options
 from .statuses import build_document, describe
 from .terminal import Terminal
 from ..exceptions import AsyncTasksError
-from ..sansio.dialect import TaskState, TaskStatus
+from ..sansio.task import TaskState, TaskStatus
 
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from ..sansio.subscription import Event
+    from ..sansio.events import Event
 
 
 __all__ = ["demo_command"]

@@ -16,7 +16,7 @@ from ..exceptions import PatienceExceeded
 
 if TYPE_CHECKING:
     from ..handle import TaskHandle
-    from ..sansio.dialect import TaskStatus
+    from ..sansio.task import TaskStatus
 
 
 __all__ = ["build_document", "describe", "follow"]

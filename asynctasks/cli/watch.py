@@ -23,7 +23,7 @@ from ..exceptions import (
     TaskCancelled,
     TaskFailed,
 )
-from ..sansio.dialect import TaskState, TaskStatus
+from ..sansio.task import TaskState, TaskStatus
 
 
 if TYPE_CHECKING:

@@ -40,8 +40,9 @@ from ..exceptions import (
 )
 from ..handle import TaskHandle
 from ..report import BatchReport
-from ..sansio.dialect import Prepared, TaskRef, TaskStatus
+from ..sansio.dialect import Prepared
 from ..sansio.http import Response
+from ..sansio.task import TaskRef, TaskStatus
 
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
 from ..hooks import Details, ResultDetails, StatusDetails, SubmitDetails
-from ..sansio.dialect import TaskRef, TaskState
+from ..sansio.task import TaskRef, TaskState
 
 
 __all__ = ["OpenTelemetryHook"]

@@ -18,21 +18,10 @@ from typing import Any, ClassVar
 import attrs
 
 from . import codec
-from .dialect import (
-    Capabilities,
-    Dialect,
-    Launched,
-    Page,
-    Prepared,
-    Query,
-    Reconcile,
-    TaskRef,
-    TaskState,
-    TaskStatus,
-    expect,
-    field,
-)
+from .answers import expect, field
+from .dialect import Capabilities, Dialect, Launched, Page, Prepared, Query, Reconcile
 from .http import Flow, Headers, Request, Response, Sleep, check_header
+from .task import TaskRef, TaskState, TaskStatus
 from .times import parse_time
 from .urls import join_query, origin_of, segment
 from ..exceptions import (

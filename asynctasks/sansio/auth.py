@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import attrs
 
 from . import codec
-from .dialect import expect, field
+from .answers import expect, field
 from .http import Headers, Request, Response, Sleep, check_header
 from .urls import is_loopback, split_base
 from ..exceptions import (

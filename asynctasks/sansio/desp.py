@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import attrs
 
 from . import codec
+from .answers import expect, refusal
 from .desp_hal import PageInfo, find_id, parse_page, parse_rows, with_id
 from .desp_inputs import check_inputs, encode_inputs, id_text
 from .desp_jobs import (
@@ -41,13 +42,9 @@ from .dialect import (
     Query,
     Reconcile,
     Survey,
-    TaskRef,
-    TaskState,
-    TaskStatus,
-    expect,
-    refusal,
 )
 from .http import Body, Flow, Headers, Request, Response, Sleep
+from .task import TaskRef, TaskState, TaskStatus
 from .times import parse_time
 from .urls import join_query, segment
 from ..exceptions import (

@@ -14,7 +14,8 @@ from urllib.parse import unquote
 
 import attrs
 
-from .dialect import Page, Query, field
+from .answers import field
+from .dialect import Page, Query
 from .http import Response
 from ..exceptions import RemoteProtocolError
 

@@ -14,8 +14,9 @@ from typing import Any
 
 import attrs
 
-from .dialect import TaskState, TaskStatus, field
+from .answers import field
 from .http import Response
+from .task import TaskState, TaskStatus
 from .times import parse_time
 
 

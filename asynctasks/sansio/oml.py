@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import attrs
 
 from . import codec
+from .answers import expect, field, refusal
 from .dialect import (
     Capabilities,
     Dialect,
@@ -26,16 +27,11 @@ from .dialect import (
     Query,
     Reconcile,
     Survey,
-    TaskRef,
-    TaskState,
-    TaskStatus,
-    expect,
-    field,
-    refusal,
 )
 from .http import Flow, Headers, Request, Response, Sleep
 from .oml_calls import build_body, build_path
 from .oml_results import open_result, parse_failure
+from .task import TaskRef, TaskState, TaskStatus
 from .urls import origin_of, resolve_server_url, segment, split_base
 from ..exceptions import (
     InvalidArgument,

@@ -14,8 +14,8 @@ from typing import Any
 import attrs
 
 from . import codec
+from .answers import expect, refusal
 from .auth import Auth, AuthFlow, Credential, Resolve, Secret
-from .dialect import expect, refusal
 from .http import Flow, Headers, Request, Response, check_header
 from ..exceptions import (
     AuthenticationFailed,

@@ -14,8 +14,9 @@ from typing import Any
 import attrs
 
 from . import codec
-from .dialect import TaskState, TaskStatus, expect
+from .answers import expect
 from .http import Response
+from .task import TaskState, TaskStatus
 from ..exceptions import (
     InvalidArgument,
     RemoteProtocolError,

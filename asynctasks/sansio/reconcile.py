@@ -13,8 +13,9 @@ from typing import TypeVar
 
 import attrs
 
-from .dialect import Dialect, Query, Reconcile, TaskRef, TaskStatus, note_page
+from .dialect import Dialect, Query, Reconcile, note_page
 from .http import Flow, Request, Response
+from .task import TaskRef, TaskStatus
 from ..exceptions import TransportError, UnsupportedOperation
 
 

@@ -1,7 +1,6 @@
 """
-What a subscriber is told, and the conversation over a WebSocket that tells it.
+The conversation over a WebSocket in which Vantiq tells of events.
 
-:class:`Event` is what callbacks of task services get, from a push or from polls.
 :class:`Subscriptions` is the stream that leads us: it is fed the frames of one socket
 after another, says what they mean and what is to be sent. It has no clock and no
 socket. The frames are those of Vantiq's API Reference Guide, "WebSockets".
@@ -13,17 +12,12 @@ from collections.abc import Mapping
 import enum
 from typing import Any
 
-import attrs
-
 from . import codec
-from .dialect import TaskRef, TaskStatus
 from .vantiq_requests import dump
 from ..exceptions import ResponseDecodeError
 
 
 __all__ = [
-    "Event",
-    "EventKind",
     "Frame",
     "Notice",
     "Subscription",
@@ -32,51 +26,6 @@ __all__ = [
     "build_gap",
 ]
 
-
-class EventKind(enum.Enum):
-    """What an event is about."""
-
-    STATUS = "status"
-    """The status of a task changed, or is told for the first time."""
-
-    ERROR = "error"
-    """There will be no more news of a task: it is lost or cannot be looked at."""
-
-    GAP = "gap"
-    """Events were dropped because the callback is too slow."""
-
-
-@attrs.frozen(kw_only=True)
-class Event:
-    """One thing that happened."""
-
-    kind: EventKind
-    task: TaskRef | None = None
-    """The task; None for a gap."""
-
-    token: str = ""
-    """The text from which ``client.handle(token)`` makes a handle of the task."""
-
-    status: TaskStatus | None = None
-    """What is known of the task."""
-
-    error: BaseException | None = None
-    """Why there will be no more news, for ``ERROR``."""
-
-    missed: int = 0
-    """How many events were dropped, for ``GAP``."""
-
-    authoritative: bool = False
-    """Whether a push carried the state itself, so that no poll is needed."""
-
-    @property
-    def last(self) -> bool:
-        """Whether no more events of this task will follow."""
-        over = self.status is not None and self.status.done
-        return self.kind is EventKind.ERROR or (self.kind is EventKind.STATUS and over)
-
-
-# --- the conversation over a WebSocket ---------------------------------------
 
 OK = 200
 EVENT = 100

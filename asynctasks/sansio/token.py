@@ -12,7 +12,8 @@ from typing import Any
 import attrs
 
 from . import codec
-from .dialect import Dialect, TaskRef
+from .dialect import Dialect
+from .task import TaskRef
 from ..exceptions import InvalidArgument, ResponseDecodeError
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .answers import field, refusal
 from .auth import (
     Auth,
     AuthFlow,
@@ -13,7 +14,6 @@ from .auth import (
     decode_secret,
     obtain,
 )
-from .dialect import field, refusal
 from .http import Response, check_header
 from .vantiq_requests import Api
 

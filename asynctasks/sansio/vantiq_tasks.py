@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import attrs
 
+from .answers import expect, field
 from .dialect import (
     Capabilities,
     Dialect,
@@ -22,13 +23,9 @@ from .dialect import (
     Query,
     Reconcile,
     Survey,
-    TaskRef,
-    TaskState,
-    TaskStatus,
-    expect,
-    field,
 )
 from .http import Flow, Headers, Request, Response
+from .task import TaskRef, TaskState, TaskStatus
 from .times import parse_time
 from .vantiq import read_total
 from .vantiq_requests import Api, Given, dump, select_query

@@ -11,8 +11,8 @@ import pytest
 
 from asynctasks.cli.demo import Film, Story
 from asynctasks.cli.terminal import Terminal
-from asynctasks.sansio.dialect import TaskRef, TaskState, TaskStatus
-from asynctasks.sansio.subscription import Event, EventKind
+from asynctasks.sansio.events import Event, EventKind
+from asynctasks.sansio.task import TaskRef, TaskState, TaskStatus
 from tests.cli.conftest import Run
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from asynctasks.cli.statuses import build_document, describe
-from asynctasks.sansio.dialect import TaskState, TaskStatus
+from asynctasks.sansio.task import TaskState, TaskStatus
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from asynctasks.cli.terminal import Terminal
 from asynctasks.cli.watch import Line, Screen
 from asynctasks.exceptions import TaskLost
-from asynctasks.sansio.dialect import TaskState, TaskStatus
+from asynctasks.sansio.task import TaskState, TaskStatus
 from tests.cli.conftest import Run
 
 

@@ -19,9 +19,9 @@ from asynctasks.exceptions import PermissionDenied, ResultUnavailable, TaskLost
 from asynctasks.hooks import RequestDetails, StatusDetails, SubmitDetails
 from asynctasks.integrations import otel
 from asynctasks.integrations.otel import OpenTelemetryHook
-from asynctasks.sansio.dialect import TaskRef, TaskState, TaskStatus
 from asynctasks.sansio.http import Response
 from asynctasks.sansio.schedule import PollPolicy
+from asynctasks.sansio.task import TaskRef, TaskState, TaskStatus
 from asynctasks.testing import MemoryTransport
 from tests.scripted import Scripted
 

@@ -15,10 +15,10 @@ from asynctasks.exceptions import ConnectionLost, PermissionDenied, TaskLost
 from asynctasks.hooks import StatusDetails, SubmitDetails
 from asynctasks.integrations import prometheus
 from asynctasks.integrations.prometheus import PrometheusHook
-from asynctasks.sansio.dialect import TaskRef, TaskState, TaskStatus
 from asynctasks.sansio.http import Response
 from asynctasks.sansio.retry import RetryPolicy
 from asynctasks.sansio.schedule import PollPolicy
+from asynctasks.sansio.task import TaskRef, TaskState, TaskStatus
 from asynctasks.testing import MemoryTransport
 from tests.scripted import Scripted, answer
 

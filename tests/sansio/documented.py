@@ -16,17 +16,9 @@ from asynctasks.exceptions import (
 from asynctasks.sansio.aimms import (
     AimmsDialect,
 )
-from asynctasks.sansio.dialect import (
-    Launched,
-    Page,
-    Payload,
-    Prepared,
-    Query,
-    TaskRef,
-    TaskState,
-    TaskStatus,
-)
+from asynctasks.sansio.dialect import Launched, Page, Payload, Prepared, Query
 from asynctasks.sansio.http import Flow, Headers, Response
+from asynctasks.sansio.task import TaskRef, TaskState, TaskStatus
 
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "aimms"

@@ -17,17 +17,9 @@ from asynctasks.exceptions import (
 )
 from asynctasks.sansio.desp import DespDialect
 from asynctasks.sansio.desp_jobs import CostEstimate, LogLine
-from asynctasks.sansio.dialect import (
-    Launched,
-    Page,
-    Payload,
-    Prepared,
-    Query,
-    TaskRef,
-    TaskState,
-    TaskStatus,
-)
+from asynctasks.sansio.dialect import Launched, Page, Payload, Prepared, Query
 from asynctasks.sansio.http import Flow, Headers, Response
+from asynctasks.sansio.task import TaskRef, TaskState, TaskStatus
 
 
 __all__ = [

@@ -32,12 +32,9 @@ from asynctasks.sansio.aimms import (
     parse_task,
     time_text,
 )
-from asynctasks.sansio.dialect import (
-    Query,
-    TaskRef,
-    TaskState,
-)
+from asynctasks.sansio.dialect import Query
 from asynctasks.sansio.http import Flow, Headers, Request, Response, Sleep
+from asynctasks.sansio.task import TaskRef, TaskState
 from tests.converse import converse
 from tests.sansio.documented import (
     ANY_V1,

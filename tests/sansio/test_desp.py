@@ -24,8 +24,9 @@ from asynctasks.exceptions import (
 )
 from asynctasks.sansio import codec
 from asynctasks.sansio.desp import DespDialect
-from asynctasks.sansio.dialect import Payload, Prepared, Query, TaskRef, TaskState
+from asynctasks.sansio.dialect import Payload, Prepared, Query
 from asynctasks.sansio.http import Headers, Request, Response, Sleep
+from asynctasks.sansio.task import TaskRef, TaskState
 from tests.converse import converse
 from tests.sansio.insula import (
     CALLS,

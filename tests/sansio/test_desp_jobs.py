@@ -19,8 +19,8 @@ from asynctasks.sansio.desp_jobs import (
     parse_job,
     parse_logs,
 )
-from asynctasks.sansio.dialect import TaskState, TaskStatus
 from asynctasks.sansio.http import Response
+from asynctasks.sansio.task import TaskState, TaskStatus
 
 
 ANSWER = Response(200)

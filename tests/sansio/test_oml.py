@@ -23,15 +23,7 @@ from asynctasks.exceptions import (
     UntrustedUrl,
 )
 from asynctasks.sansio import codec
-from asynctasks.sansio.dialect import (
-    Payload,
-    Prepared,
-    Query,
-    Reconcile,
-    TaskRef,
-    TaskState,
-    TaskStatus,
-)
+from asynctasks.sansio.dialect import Payload, Prepared, Query, Reconcile
 from asynctasks.sansio.http import Flow, Headers, Request, Response, Sleep
 from asynctasks.sansio.oml import (
     JOB_ID,
@@ -43,6 +35,7 @@ from asynctasks.sansio.oml import (
     parse_place,
     parse_status,
 )
+from asynctasks.sansio.task import TaskRef, TaskState, TaskStatus
 from tests.converse import converse
 from tests.sansio.oml_samples import (
     HOST,

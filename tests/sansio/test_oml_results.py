@@ -16,7 +16,6 @@ from asynctasks.exceptions import (
     TaskFailed,
 )
 from asynctasks.sansio import codec
-from asynctasks.sansio.dialect import TaskState, TaskStatus
 from asynctasks.sansio.http import Response
 from asynctasks.sansio.oml_results import (
     Image,
@@ -25,6 +24,7 @@ from asynctasks.sansio.oml_results import (
     parse_failure,
     rows_of,
 )
+from asynctasks.sansio.task import TaskState, TaskStatus
 from tests.sansio.oml_samples import answer_of, exchange
 
 

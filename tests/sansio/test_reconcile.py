@@ -16,10 +16,11 @@ from asynctasks.exceptions import (
 from asynctasks.sansio import codec
 from asynctasks.sansio.aimms import AimmsDialect
 from asynctasks.sansio.desp import DespDialect
-from asynctasks.sansio.dialect import Dialect, Page, Query, TaskRef
+from asynctasks.sansio.dialect import Dialect, Page, Query
 from asynctasks.sansio.http import Flow, Headers, Request, Response, Sleep
 from asynctasks.sansio.oml import OmlDialect, parse_place
 from asynctasks.sansio.reconcile import Lost, find_all_lost, find_lost, service_time
+from asynctasks.sansio.task import TaskRef
 from tests.converse import converse
 
 

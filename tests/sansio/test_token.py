@@ -11,7 +11,7 @@ import pytest
 
 from asynctasks.exceptions import InvalidArgument
 from asynctasks.sansio.aimms import AimmsDialect
-from asynctasks.sansio.dialect import TaskRef
+from asynctasks.sansio.task import TaskRef
 from asynctasks.sansio.token import build_token, parse_token
 
 

@@ -17,15 +17,9 @@ from asynctasks.exceptions import (
     ResultUnavailable,
     UnsupportedOperation,
 )
-from asynctasks.sansio.dialect import (
-    Payload,
-    Prepared,
-    Query,
-    TaskRef,
-    TaskState,
-    TaskStatus,
-)
+from asynctasks.sansio.dialect import Payload, Prepared, Query
 from asynctasks.sansio.http import Headers, Request, Response
+from asynctasks.sansio.task import TaskRef, TaskState, TaskStatus
 from asynctasks.sansio.vantiq_requests import Api
 from asynctasks.sansio.vantiq_tasks import PROPERTIES, VantiqDialect, build_type
 from tests.converse import converse

@@ -23,7 +23,7 @@ from .world import VantiqWorld
 from ..simulator import Simulator
 from ..tasks import Changed, Interrupt, Order, Outcome, SimulatedTask, State
 from ...sansio import codec
-from ...sansio.dialect import TaskState
+from ...sansio.task import TaskState
 from ...sansio.vantiq_tasks import PROPERTIES, build_type
 
 
