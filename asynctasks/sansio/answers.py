@@ -31,20 +31,31 @@ REFUSALS: Mapping[int, type[ResponseError]] = {
     409: Conflict,
 }
 
+REFUSED = 400
+"""From here on a status says no (RFC 9110 section 15)."""
+
+TOO_MANY = 429
+
 SERVER_FAULT = 500
+
+UNAVAILABLE = 503
+
+WORDS = ("message", "errorMessage", "error_description", "error")
+"""Where the services, and OAuth 2 (RFC 6749), put their words about an error."""
 
 
 def refusal(response: Response) -> ResponseError:
-    """Return the error that a refusing answer means, with the service's words."""
-    asked = response.retry_after
-    if response.status == 429 or (response.status == 503 and asked is not None):  # noqa: PLR2004
-        words = _words(response)
+    """
+    Return the error that a refusing answer means, with the service's words.
+
+    A 503 that says when to come back means what a 429 does.
+    """
+    status, asked = response.status, response.retry_after
+    words = _words(response)
+    if status == TOO_MANY or (status == UNAVAILABLE and asked is not None):
         return RateLimited(response.redacted(), words, retry_after=asked)
-    kind = REFUSALS.get(response.status)
-    if kind is None:
-        broken = response.status >= SERVER_FAULT
-        kind = ServiceBroken if broken else RequestRejected
-    return kind(response.redacted(), _words(response))
+    other = ServiceBroken if status >= SERVER_FAULT else RequestRejected
+    return REFUSALS.get(status, other)(response.redacted(), words)
 
 
 def _words(response: Response) -> str:
@@ -55,7 +66,7 @@ def _words(response: Response) -> str:
         text = response.body.decode("utf-8", "replace").strip()
         return "" if text.startswith("<") else text
     if isinstance(document, dict):
-        for name in ("message", "errorMessage", "error_description", "error"):
+        for name in WORDS:
             words = document.get(name)
             if isinstance(words, str) and words:
                 return words
@@ -72,7 +83,7 @@ def expect(response: Response, *statuses: int) -> Response:
     """
     if response.status in statuses:
         return response
-    if response.status >= 400:  # noqa: PLR2004 - client and server errors
+    if response.status >= REFUSED:
         raise refusal(response)
     wanted = " or ".join(str(status) for status in statuses)
     found = f"status {response.status}"
@@ -163,7 +174,8 @@ def decode_content(response: Response, decode: str = "auto") -> Any:
 
     Raises:
         InvalidArgument: *decode* is none of these.
-        ResponseDecodeError: the body is not of the kind that was insisted on.
+        ResponseDecodeError: the body is not of the kind that was insisted on, or
+            that it is labelled as.
     """
     check_decode(decode)
     if decode == "json" or (decode == "auto" and _is_json(response.media_type)):

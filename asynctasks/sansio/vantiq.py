@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import codec
+from .answers import REFUSED
 from .http import Response
 from ..exceptions import RemoteProtocolError, ResponseDecodeError, VantiqException
 
@@ -197,7 +198,7 @@ def parse_response(response: Response) -> VantiqResponse:
         RemoteProtocolError: a success that cannot be read.
     """
     kind = response.media_type or UNLABELLED
-    parsed = VantiqResponse(response.status < 400, response.status, kind)  # noqa: PLR2004 - refusals
+    parsed = VantiqResponse(response.status < REFUSED, response.status, kind)
     parsed.count = read_total(response)
     if not parsed.is_success:
         parsed.errors = parse_errors(response)

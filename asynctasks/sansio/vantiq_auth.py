@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .answers import field, refusal
+from .answers import REFUSED, field, refusal
 from .auth import (
     Auth,
     AuthFlow,
@@ -19,8 +19,6 @@ from .vantiq_requests import Api
 
 
 __all__ = ["VantiqAuth"]
-
-REFUSED = 400
 
 PATIENCE = 60.0
 """Seconds until the next try, when a token that is still good was not renewed."""
