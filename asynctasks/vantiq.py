@@ -43,10 +43,8 @@ from .sansio.vantiq import (
     parse_response,
     raise_refusal,
 )
-from .sansio.vantiq_requests import (
+from .sansio.vantiq_arguments import (
     PUBLISHING,
-    Batched,
-    Given,
     build_part,
     check_upload,
     content_of,
@@ -55,6 +53,7 @@ from .sansio.vantiq_requests import (
     topic_id,
     without_id,
 )
+from .sansio.vantiq_requests import Batched, Given
 from .transport import Transport
 from .vantiq_events import EventFeed, EventStream, VantiqEvent
 from .vantiq_inbox import Callback, InboxOptions

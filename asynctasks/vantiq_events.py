@@ -11,7 +11,7 @@ import attrs
 
 from .exceptions import InvalidState, SubscriberClosed, VantiqException
 from .sansio.vantiq import VantiqResponse, raise_refusal
-from .sansio.vantiq_requests import build_event_path
+from .sansio.vantiq_arguments import build_event_path
 from .vantiq_inbox import InboxOptions
 from .vantiq_session import Session, explained
 from .vantiq_subscriber import VantiqSubscriber

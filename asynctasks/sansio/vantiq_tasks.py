@@ -28,7 +28,8 @@ from .http import Flow, Headers, Request, Response
 from .task import TaskRef, TaskState, TaskStatus
 from .times import parse_time
 from .vantiq import read_total
-from .vantiq_requests import Api, Given, dump, select_query
+from .vantiq_arguments import select_query
+from .vantiq_requests import Api, Given, dump
 from ..exceptions import (
     InvalidArgument,
     NotFound,
