@@ -8,9 +8,11 @@ until its ``redeliveryTTL`` is over.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 import heapq
 from itertools import count
+import logging
+import math
 
 from .events import (
     Deliver,
@@ -26,6 +28,11 @@ from .refusals import not_found
 
 
 __all__ = ["Broker"]
+
+LOGGER = logging.getLogger("asynctasks.server")
+
+MOST_PENDING = 100_000
+"""Events that one subscription may leave without acknowledgement."""
 
 PARTITION = 0
 """The partition of all reliable events; clients only hand it back."""
@@ -52,6 +59,9 @@ class Broker:
 
         self._note = note
         self._later: list[tuple[float, int, Subscription, Frame]] = []
+        self._waiting: list[tuple[float, int, Subscription, Pending]] = []
+        """When pending events are due; entries that are no longer true are skipped."""
+
         self._number = count()
 
     # --- subscriptions -------------------------------------------------------
@@ -74,6 +84,19 @@ class Broker:
         for pending in subscription.pending.values():
             self._send_pending(subscription, pending, now)
 
+    def hold(self, subscription: Subscription, pending: Pending) -> None:
+        """
+        Let an event wait for its acknowledgement.
+
+        Of a subscription whose client acknowledges nothing, the oldest gives way.
+        """
+        while len(subscription.pending) >= MOST_PENDING:
+            oldest = next(iter(subscription.pending))
+            LOGGER.warning("%s: event %d gives way", subscription.name, oldest)
+            self.acknowledge(subscription, oldest)
+        subscription.pending[pending.sequence] = pending
+        self._wait(subscription, pending)
+
     def detach(self, deliver: Deliver) -> None:
         """Forget a client; its persistent subscriptions wait for it."""
         for each in list(self.subscriptions):
@@ -81,6 +104,8 @@ class Broker:
                 each.deliver = None
                 if each.name is None:
                     self.subscriptions.remove(each)
+                for pending in each.pending.values():
+                    self._wait(each, pending)
 
     def remove(self, subscription: Subscription) -> None:
         """Take a subscription away, and what it waits for."""
@@ -127,7 +152,7 @@ class Broker:
             }
             expires = now + reliability.ttl
             pending = Pending(body, now, expires, reliability.frequency)
-            each.pending[sequence] = pending
+            self.hold(each, pending)
             self._note(each, sequence, pending)
             self._send_pending(each, pending, now)
 
@@ -137,24 +162,33 @@ class Broker:
             _, _, subscription, frame = heapq.heappop(self._later)
             if subscription.deliver is not None:
                 subscription.deliver(frame)
-        for subscription, pending in list(self._all_pending()):
+        while self._is_due(now):
+            _, _, subscription, pending = heapq.heappop(self._waiting)
             if pending.expires <= now:
                 self.acknowledge(subscription, pending.sequence)
-            elif pending.due <= now and subscription.deliver is not None:
+            else:
                 self._send_pending(subscription, pending, now)
 
     def next_wakeup(self) -> float | None:
         """Return when :meth:`advance` has to be called at the latest."""
-        due = [at for at, *_ in self._later[:1]]
-        for subscription, pending in self._all_pending():
-            waits = subscription.deliver is None
-            due.append(pending.expires if waits else min(pending.due, pending.expires))
-        return min(due, default=None)
+        self._is_due(math.inf)
+        heads = (*self._later[:1], *self._waiting[:1])
+        return min((at for at, *_ in heads), default=None)
 
-    def _all_pending(self) -> Iterator[tuple[Subscription, Pending]]:
-        for subscription in self.subscriptions:
-            for pending in list(subscription.pending.values()):
-                yield subscription, pending
+    def _is_due(self, now: float) -> bool:
+        """Tell whether a pending event is due; skip what is no longer true."""
+        while self._waiting:
+            at, _, subscription, pending = self._waiting[0]
+            there = subscription.pending.get(pending.sequence) is pending
+            if there and at == due_of(subscription, pending):
+                return at <= now
+            heapq.heappop(self._waiting)
+        return False
+
+    def _wait(self, subscription: Subscription, pending: Pending) -> None:
+        at = due_of(subscription, pending)
+        entry = (at, next(self._number), subscription, pending)
+        heapq.heappush(self._waiting, entry)
 
     def _send_pending(
         self, subscription: Subscription, pending: Pending, now: float
@@ -164,6 +198,7 @@ class Broker:
         body = {**pending.body, "redelivered": pending.sent}
         pending.sent = True
         pending.due = now + 1.5 * pending.frequency
+        self._wait(subscription, pending)
         self._send(subscription, subscription.frame(100, body), now)
 
     def _send(self, subscription: Subscription, frame: Frame, now: float) -> None:
@@ -174,3 +209,10 @@ class Broker:
             heapq.heappush(self._later, entry)
         elif subscription.deliver is not None:
             subscription.deliver(frame)
+
+
+def due_of(subscription: Subscription, pending: Pending) -> float:
+    """Return when something has to be done about a pending event."""
+    if subscription.deliver is None:
+        return pending.expires
+    return min(pending.due, pending.expires)

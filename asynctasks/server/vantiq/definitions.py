@@ -17,7 +17,7 @@ from .schema import Schema, qualified
 from .vail import parse_vail
 
 
-__all__ = ["CONTENTS", "Prepared", "content_of", "prepare"]
+__all__ = ["CONTENTS", "Prepared", "check_change", "content_of", "prepare"]
 
 CONTENTS: Mapping[str, str] = {
     "system.documents": "/docs/",
@@ -51,6 +51,23 @@ def prepare(resource: str, instance: Any) -> Prepared:
         return prepare_document(resource, instance)
     check = CHECKS.get(resource)
     return Prepared(instance if check is None else check(instance))
+
+
+def check_change(resource: str, row: Mapping[str, Any]) -> None:
+    """
+    Check a row as a change is about to leave it.
+
+    Raises:
+        Refused: it would no longer be what the resource needs.
+    """
+    if resource in CONTENTS and not all(
+        isinstance(row.get(name), str) for name in ("name", "fileType", "content")
+    ):
+        raise malformed("A document has a name, a fileType and a content.")
+    if resource in CHANGEABLE:
+        CHECKS[resource](row)
+        if resource != "system.users":
+            prepare_named(row)
 
 
 def prepare_type(instance: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -128,3 +145,6 @@ CHECKS: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
     "system.types": prepare_type,
     "system.users": prepare_user,
 }
+
+CHANGEABLE = CHECKS.keys() - {"system.eventacknowledgements", "system.subscriptions"}
+"""Resources whose rows are checked when they change."""

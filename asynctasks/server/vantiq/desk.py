@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from .world import VantiqWorld
 
 __all__ = ["Desk", "Query"]
+
+MOST_RULES = 1000
+"""Rules that one event may lead to, before it is taken for an endless loop."""
 
 PAGE = 1000
 """Rows of a page where a page was asked for without a limit; not documented."""
@@ -50,6 +54,13 @@ class Desk:
     namespace: str
     depth: int = 0
     """How many rules led here."""
+
+    runs: Iterator[int] = attrs.field(factory=lambda: count(1), repr=False)
+    """Counts the rules that one event led to."""
+
+    def may_run(self) -> bool:
+        """Count one more rule; tell whether there were not too many."""
+        return next(self.runs) <= MOST_RULES
 
     # --- reading -------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from .geo import is_number
 from .where import same
 
 
@@ -28,9 +29,20 @@ Deliver = Callable[[Frame], None]
 """Puts a frame into the socket of a client."""
 
 
+SOONEST = 0.1
+"""Seconds after which a reliable event is sent again at the earliest."""
+
+LONGEST = 30 * 86400.0
+"""Seconds that a reliable event is kept at most."""
+
+
 @attrs.frozen
 class Reliability:
-    """How often and how long a reliable event is sent again, in seconds."""
+    """
+    How often and how long a reliable event is sent again, in seconds.
+
+    What a definition says is kept within ``SOONEST`` and ``LONGEST``.
+    """
 
     frequency: float = 30.0
     ttl: float = 3600.0
@@ -40,8 +52,14 @@ class Reliability:
         """Read it from a definition; None where that is not reliable."""
         if not row or not row.get("isReliable"):
             return None
-        frequency = float(row.get("redeliveryFrequency") or cls().frequency)
-        return cls(frequency, float(row.get("redeliveryTTL") or cls().ttl))
+        frequency = seconds(row.get("redeliveryFrequency"), cls().frequency)
+        ttl = seconds(row.get("redeliveryTTL"), cls().ttl)
+        return cls(max(frequency, SOONEST), ttl)
+
+
+def seconds(value: Any, default: float) -> float:
+    """Return a number of seconds; what is none, or not positive, is the default."""
+    return float(min(value, LONGEST)) if is_number(value) and value > 0 else default
 
 
 @attrs.frozen

@@ -31,8 +31,7 @@ class Asked:
     @property
     def request_id(self) -> str | None:
         """What the client calls the request."""
-        value = self.parameters.get("requestId")
-        return None if value is None else str(value)
+        return text_or_none(self.parameters.get("requestId"))
 
     @property
     def name(self) -> str:
@@ -43,7 +42,26 @@ class Asked:
         """Return the name of a persistent subscription; its key differs by SDK."""
         found = self.parameters.get("subscriptionName")
         found = self.parameters.get("subscriptionId") if found is None else found
-        return None if found is None else str(found)
+        return text_or_none(found)
+
+    def number(self, name: str) -> int | None:
+        """
+        Return a parameter that is a whole number from 1.
+
+        Raises:
+            Refused: it is something else.
+        """
+        value = self.parameters.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise malformed(f"{name} is a whole number from 1.", value)
+        return value
+
+
+def text_or_none(value: Any) -> str | None:
+    """Return a value as a text, if there is one."""
+    return None if value is None else str(value)
 
 
 def parse_frame(frame: str | bytes) -> Asked:
@@ -68,7 +86,7 @@ def parse_frame(frame: str | bytes) -> Asked:
         ident=str(facts.get("resourceId") or ""),
         object=facts.get("object"),
         parameters=parameters,
-        namespace=facts.get("targetNamespace"),
+        namespace=text_or_none(facts.get("targetNamespace")),
     )
 
 
@@ -79,8 +97,11 @@ def select(desk: Desk, asked: Asked) -> tuple[int, Any]:
     """Select rows, or one."""
     if asked.ident:
         return 200, desk.select_one(asked.name, asked.ident)
-    names = ("where", "props", "sort", "limit", "page")
-    query = Query(**{name: asked.parameters.get(name) for name in names})
+    query = Query(
+        **{name: asked.parameters.get(name) for name in ("where", "props", "sort")},
+        limit=asked.number("limit"),
+        page=asked.number("page"),
+    )
     rows, total = desk.select(asked.name, query)
     return 200, with_count(asked, total, rows)
 

@@ -24,6 +24,9 @@ EARTH_RADIUS = 6_378_100.0
 
 TOLERANCE = 1e-12
 
+FARTHEST = 360.0
+"""Degrees; what is beyond is no place."""
+
 Point = tuple[float, float]
 Ring = tuple[Point, ...]
 
@@ -97,12 +100,13 @@ def parse_shape(value: Any) -> Shape:
             return Shape((position(coordinates),))
         if kind == "LineString":
             line = tuple(map(position, coordinates))
-            return Shape(line, lines=(line,))
+            if len(line) > 1:
+                return Shape(line, lines=(line,))
         if kind == "Polygon":
             rings = tuple(tuple(map(position, ring)) for ring in coordinates)
             if all(len(ring) > 3 and ring[0] == ring[-1] for ring in rings) and rings:  # noqa: PLR2004 - a triangle and its closing point
                 return Shape(rings[0], polygon=rings)
-    except (TypeError, KeyError, ValueError, IndexError):
+    except (TypeError, KeyError, ValueError, OverflowError):
         pass
     raise malformed("A geometry is a Point, a LineString or a closed Polygon.", value)
 
@@ -167,7 +171,10 @@ def position(value: Sequence[Any]) -> Point:
     longitude, latitude, *_ = value
     if not (is_number(longitude) and is_number(latitude)):
         raise TypeError("coordinates are numbers")
-    return float(longitude), float(latitude)
+    point = float(longitude), float(latitude)
+    if max(map(abs, point)) > FARTHEST:
+        raise ValueError("coordinates are degrees")
+    return point
 
 
 def is_number(value: Any) -> bool:

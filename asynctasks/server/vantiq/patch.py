@@ -8,9 +8,15 @@ from typing import Any
 
 from .refusals import malformed
 from .where import same
+from ..documents import read_json
+from ...exceptions import InvalidArgument, ResponseDecodeError
+from ...sansio import codec
 
 
 __all__ = ["apply_patch"]
+
+LARGEST = 16 * 1024 * 1024
+"""Bytes of a document that a patch copies within; those of one of MongoDB."""
 
 
 def apply_patch(document: Any, patch: Any) -> Any:
@@ -29,10 +35,23 @@ def apply_patch(document: Any, patch: Any) -> Any:
             raise malformed(f"A patch has no operation {word!r}.", word)
         try:
             STEPS[word](root, step)
-        except (KeyError, IndexError, TypeError, ValueError) as exc:
+        except (LookupError, TypeError, ValueError) as exc:
             message = f"The operation {word} cannot be done: {exc}."
             raise malformed(message, step) from exc
+        if word == "copy":
+            check_size(root[""])
     return root[""]
+
+
+def check_size(document: Any) -> None:
+    """Refuse what copies of copies have made too large or too deep."""
+    try:
+        data = codec.dumps(document, name="patch")
+        read_json(data)
+    except (InvalidArgument, ResponseDecodeError) as exc:
+        raise malformed("A patch makes a document that is nested too deeply.") from exc
+    if len(data) > LARGEST:
+        raise malformed(f"A patch makes {LARGEST:,} bytes at most.")
 
 
 def parse_pointer(pointer: str) -> list[str]:

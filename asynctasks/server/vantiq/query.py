@@ -26,7 +26,7 @@ def substitute(where: Any, values: Mapping[str, Any]) -> Any:
         return where
     if [*where] == ["ars_substitution"]:
         name = where["ars_substitution"]
-        if name not in values:
+        if not isinstance(name, str) or name not in values:
             raise malformed(f"{name} cannot be substituted.", name)
         return values[name]
     return {name: substitute(value, values) for name, value in where.items()}

@@ -105,15 +105,10 @@ class Schema:
             raise malformed("A type has a name.", name)
         properties = row.get("properties") or {}
         key = row.get("naturalKey") or []
-        if not isinstance(properties, Mapping) or not is_names(key):
+        indexes = row.get("indexes") or []
+        if not (is_objects(properties) and is_names(key) and isinstance(indexes, list)):
             raise malformed(f"The type {name} is not well defined.", name)
-        unique = tuple(
-            tuple(index["keys"])
-            for index in row.get("indexes") or []
-            if isinstance(index, Mapping)
-            and is_names(index.get("keys"))
-            and (index.get("options") or {}).get("unique")
-        )
+        unique = tuple(tuple(each["keys"]) for each in indexes if is_unique(each))
         return cls(name, tuple(key), unique, properties)
 
     @property
@@ -155,6 +150,21 @@ def fits(value: Any, facts: Mapping[str, Any]) -> bool:
     if wanted is None or facts.get("multi"):
         return True
     return isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
+
+
+def is_objects(value: Any) -> bool:
+    """Tell whether a value is an object of objects."""
+    return isinstance(value, Mapping) and all(
+        isinstance(each, Mapping) for each in value.values()
+    )
+
+
+def is_unique(index: Any) -> bool:
+    """Tell whether a value is an index whose keys no two instances have."""
+    if not isinstance(index, Mapping) or not is_names(index.get("keys")):
+        return False
+    options = index.get("options")
+    return isinstance(options, Mapping) and bool(options.get("unique"))
 
 
 def is_names(value: Any) -> bool:

@@ -38,6 +38,8 @@ RESOURCES = re.compile(r"/api/v1/resources(?:/(.*))?", re.DOTALL)
 
 WEBSOCKET = "/api/v1/wsock/websocket"
 
+BYTES = "application/octet-stream"
+
 BATCH_ROWS = 1000
 """The rows that a GET of a batch answers at most."""
 
@@ -157,7 +159,7 @@ class VantiqService:
             raise not_allowed(request.method, request.path)
         content = self.world.store.content(desk.namespace, resource, name)
         row = desk.select_one(resource, name)
-        return Response(200, Headers({"Content-Type": row["fileType"]}), content)
+        return Response(200, Headers(inert(row["fileType"])), content)
 
     # --- authentication ------------------------------------------------------
 
@@ -229,6 +231,15 @@ AUTHENTICATION: Mapping[str, Callable[[VantiqService, Request], Response]] = {
     "/authenticate/refresh": VantiqService._refresh,  # noqa: SLF001
     "/authenticate/revoke": VantiqService._revoke,  # noqa: SLF001
 }
+
+
+def inert(kind: str) -> dict[str, str]:
+    """Return headers with which a browser runs nothing of what clients stored."""
+    return {
+        "Content-Type": kind if kind.isascii() and kind.isprintable() else BYTES,
+        "Content-Security-Policy": "sandbox",
+        "X-Content-Type-Options": "nosniff",
+    }
 
 
 def expect(request: Request, method: str) -> None:

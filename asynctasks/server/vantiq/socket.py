@@ -22,6 +22,9 @@ from .world import VantiqWorld
 
 __all__ = ["VantiqSocket"]
 
+MOST_FRAMES = 10_000
+"""Frames that may wait for a client that does not read."""
+
 ACKNOWLEDGEMENTS = 1000
 """Rows of ArsEventAcknowledgement that are kept; older ones are forgotten."""
 
@@ -62,9 +65,13 @@ class VantiqSocket:
         return outgoing
 
     def send(self, frame: Frame) -> None:
-        """Send a frame of an event."""
-        self._outgoing.append(encode(frame))
-        self._wake()
+        """Send a frame of an event; a client that reads nothing is cut off."""
+        if len(self._outgoing) >= MOST_FRAMES:
+            self._outgoing.clear()
+            self.break_off()
+        elif not self.cut:
+            self._outgoing.append(encode(frame))
+            self._wake()
 
     def break_off(self) -> None:
         """Break the connection."""

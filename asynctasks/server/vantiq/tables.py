@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from .definitions import check_change
 from .refusals import Refused, conflicting, malformed, not_found
 from .schema import Schema
 from .where import same
@@ -155,6 +156,7 @@ class Table:
             "ars_modifiedAt": write_time(stamp.now),
             "ars_modifiedBy": stamp.username,
         }
+        check_change(self.schema.name, wanted)
         self._put({**wanted, **stamps})
         return {**changes, **stamps}
 

@@ -29,7 +29,9 @@ is not understood and where: operators, IF, FOR, SELECT, other triggers and so o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 import json
+import math
 import re
 from typing import Any, TypeVar
 
@@ -67,6 +69,9 @@ TOKEN = re.compile(
 
 CONSTANTS: Mapping[str, Any] = {"true": True, "false": False, "null": None}
 
+DEEPEST = 50
+"""Levels of objects, arrays and calls at most."""
+
 FUNCTIONS = {"Context.namespace": 0, "Event.ack": 0}
 """What can be called, and with how many arguments; log's methods take any."""
 
@@ -93,6 +98,12 @@ def parse_vail(source: Any) -> Program:
     """
     if not isinstance(source, str):
         raise Refused(400, "io.asynctasks.vail", "The ruleText is missing.")
+    return compiled(source)
+
+
+@lru_cache(maxsize=256)
+def compiled(source: str) -> Program:
+    """Compile a text, or remember what it was compiled to."""
     return Parser([*tokens(source)]).program()
 
 
@@ -126,6 +137,7 @@ class Parser:
     def __init__(self, found: list[Token]) -> None:
         self._tokens = found
         self._at = 0
+        self._depth = 0
 
     def program(self) -> Program:
         """Read all of it."""
@@ -202,12 +214,21 @@ class Parser:
     # --- values --------------------------------------------------------------
 
     def _value(self) -> Value:
+        if self._depth == DEEPEST:
+            wanted = f"at most {DEEPEST} levels"
+            raise misunderstood(self._next.text, self._next.line, wanted)
+        self._depth += 1
+        value = self._flat_value()
+        self._depth -= 1
+        return value
+
+    def _flat_value(self) -> Value:
         token = self._next
         if token.kind == "text":
             return Literal(self._text())
         if token.kind == "number":
             self._at += 1
-            return Literal(json.loads(token.text))
+            return Literal(number(token))
         if self._take("{"):
             return Object(tuple(self._list("}", self._member)))
         if self._take("["):
@@ -283,6 +304,17 @@ class Parser:
             raise misunderstood(token.text, token.line, "a text in quotes")
         self._at += 1
         return unquoted(token)
+
+
+def number(token: Token) -> int | float:
+    """Return what a number means."""
+    try:
+        value: int | float = json.loads(token.text)
+    except ValueError:  # more digits than Python converts
+        value = math.inf
+    if math.isinf(value):
+        raise misunderstood(token.text[:20], token.line, "a smaller number")
+    return value
 
 
 def unquoted(token: Token) -> str:

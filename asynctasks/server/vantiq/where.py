@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 import operator
-import re
 from typing import Any
 
 from .geo import GEO_OPERATORS, is_number
+from .patterns import search
 from .refusals import malformed
 
 
@@ -30,7 +30,8 @@ Test = Callable[[Sequence[Any]], bool]
 MISSING = object()
 """What is at a path that leads nowhere."""
 
-REGEX_OPTIONS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "x": re.VERBOSE}
+LONGEST_PLACE = 10
+"""Digits; no array is so long."""
 
 
 def compile_where(where: Any) -> Where:
@@ -127,13 +128,20 @@ def reach(document: Any, path: Sequence[str]) -> Iterator[Any]:
         else:
             yield MISSING
     elif isinstance(document, list):
-        if path[0].isdigit() and int(path[0]) < len(document):
-            yield from reach(document[int(path[0])], path[1:])
+        place = place_of(path[0])
+        if place is not None and place < len(document):
+            yield from reach(document[place], path[1:])
         for item in document:
             if isinstance(item, Mapping):
                 yield from reach(item, path)
     else:
         yield MISSING
+
+
+def place_of(part: str) -> int | None:
+    """Return the place in an array that a part of a path means."""
+    is_number = part.isascii() and part.isdigit() and len(part) < LONGEST_PLACE
+    return int(part) if is_number else None
 
 
 def leaves(found: Sequence[Any]) -> Iterator[Any]:
@@ -229,14 +237,9 @@ def matches(pattern: Any, options: Any) -> Test:
     """Build ``$regex``: found anywhere in a text."""
     if not isinstance(pattern, str) or not isinstance(options, str):
         raise malformed("$regex and $options are texts.", pattern)
-    try:
-        flags = sum({REGEX_OPTIONS[option] for option in options}, start=0)
-        compiled = re.compile(pattern, flags)
-    except (re.error, KeyError) as exc:
-        raise malformed(f"$regex cannot be used: {exc}.", pattern) from exc
+    is_in_text = search(pattern, options)
     return lambda found: any(
-        isinstance(value, str) and compiled.search(value) is not None
-        for value in leaves(found)
+        isinstance(value, str) and is_in_text(value) for value in leaves(found)
     )
 
 

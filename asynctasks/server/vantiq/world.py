@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import count
 import logging
 from typing import Any, Protocol, TypeVar
 
@@ -25,6 +26,7 @@ from .paths import ROOTS
 from .program import run_program
 from .refusals import Refused
 from .store import Store
+from .syntax import Program
 from .tables import Row, Table
 from .users import Users
 from .vail import parse_vail
@@ -242,14 +244,22 @@ class VantiqWorld:
             LOGGER.error("rules call each other without end at %s", topic)
             return
         host = attrs.evolve(desk, depth=desk.depth + 1)
+        if desk.depth == 0:
+            host = attrs.evolve(host, runs=count(1))
         for row in list(desk.table("system.rules").rows.values()):
             program = parse_vail(row["ruleText"])
             if program.topic == topic and row.get("active", True):
-                named = {"newValue": event.value, "path": event.path}
-                try:
-                    run_program(program, {program.parameters[0]: named}, host)
-                except Refused as refused:
-                    LOGGER.error("the rule %s failed: %s", program.name, refused)  # noqa: TRY400 - it is the rule's fault
+                self._run_rule(program, event, host)
+
+    def _run_rule(self, program: Program, event: Event, host: Desk) -> None:
+        if not host.may_run():
+            LOGGER.error("rules call each other too often at %s", event.path)
+            return
+        named = {"newValue": event.value, "path": event.path}
+        try:
+            run_program(program, {program.parameters[0]: named}, host)
+        except Refused as refused:
+            LOGGER.error("the rule %s failed: %s", program.name, refused)  # noqa: TRY400 - it is the rule's fault
 
     def _remove_path(self, namespace: str, root: str) -> None:
         message = f"The event path {root} was removed."
@@ -282,6 +292,5 @@ class VantiqWorld:
             )
             self.broker.subscriptions.append(subscription)
             for key, facts in pending.items():
-                name, _, number = key.rpartition(" ")
-                if name == subscription.name:
-                    subscription.pending[int(number)] = Pending(**facts)
+                if key.rpartition(" ")[0] == subscription.name:
+                    self.broker.hold(subscription, Pending(**facts))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from asynctasks.server.vantiq import broker
 from asynctasks.server.vantiq.broker import Broker
 from asynctasks.server.vantiq.events import Event, Reliability, Subscription
 from asynctasks.server.vantiq.refusals import Refused
@@ -82,6 +83,32 @@ def test_redelivery() -> None:
     assert [True, False] == [desk.broker.acknowledge(subscription, 7) for _ in range(2)]
     assert desk.broker.next_wakeup() is None
     assert [("sub", 7, False), ("sub", 7, True)] == desk.noted
+
+
+def test_pending_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a client that acknowledges nothing, the oldest events give way."""
+    monkeypatch.setattr(broker, "MOST_PENDING", 2)
+    desk = Desk()
+    subscription = desk.subscribe(name="sub")
+    for number in (1, 2, 3):
+        desk.emit("x", 100.0, reliability=RELIABLE, sequence=number)
+
+    assert [2, 3] == list(subscription.pending)
+    assert ("sub", 1, True) in desk.noted
+
+
+def test_client_that_comes_and_goes() -> None:
+    """When a client goes its events wait for their end; when it is back, for it."""
+    desk = Desk()
+    subscription = desk.subscribe(name="sub")
+    desk.emit("x", 100.0, reliability=RELIABLE, sequence=1)
+    found = [desk.broker.next_wakeup()]
+    desk.broker.detach(desk.deliver)
+    found.append(desk.broker.next_wakeup())
+    desk.broker.attach(subscription, desk.deliver, 105.0)
+    found.append(desk.broker.next_wakeup())
+
+    assert [103.0, 110.0, 108.0] == found
 
 
 def test_time_to_live() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from asynctasks.server.vantiq.definitions import content_of, prepare
 from asynctasks.server.vantiq.refusals import Refused
+from tests.server.vantiq.worlds import Site
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,28 @@ def test_prepare(resource: str, instance: Any, expected: Any) -> None:
     ready = prepare(resource, instance)
 
     assert (expected, None) == (ready.instance, ready.content)
+
+
+@pytest.mark.parametrize(
+    ("resource", "instance", "change"),
+    [
+        ("system.types", {"name": "T"}, {"properties": {"a": 1}}),
+        ("system.rules", {"ruleText": "RULE r WHEN PUBLISH OCCURS ON '/t' AS e"}, {}),
+        ("system.topics", {"name": "/t"}, {"name": "t"}),
+        ("system.documents", {"name": "d"}, {"fileType": 7}),
+    ],
+)
+def test_changes(resource: str, instance: Any, change: Any) -> None:
+    """What a definition could not have been it does not become, either."""
+    site = Site()
+    row = site.desk.insert(resource, instance)
+    with pytest.raises(Refused):
+        site.desk.update(resource, row["_id"], change or {"ruleText": "IF"})
+    gone = [{"op": "remove", "path": "/name"}]
+    with pytest.raises(Refused):
+        site.desk.patch(resource, row["_id"], gone)
+
+    assert row == site.desk.select_one(resource, row["_id"])
 
 
 def test_document() -> None:

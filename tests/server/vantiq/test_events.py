@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from asynctasks.server.vantiq.events import (
+    LONGEST,
+    SOONEST,
     Event,
     Pending,
     Reliability,
@@ -110,6 +112,14 @@ def test_bodies() -> None:
         (
             {"isReliable": True, "redeliveryFrequency": 5, "redeliveryTTL": 100},
             Reliability(5.0, 100.0),
+        ),
+        (
+            {"isReliable": True, "redeliveryFrequency": 1e-9, "redeliveryTTL": 10**400},
+            Reliability(SOONEST, LONGEST),
+        ),
+        (
+            {"isReliable": True, "redeliveryFrequency": "x", "redeliveryTTL": -1},
+            Reliability(30.0, 3600.0),
         ),
     ],
 )

@@ -51,6 +51,16 @@ def test_no_frame(frame: str) -> None:
         parse_frame(frame)
 
 
+@pytest.mark.parametrize("name", ["limit", "page"])
+@pytest.mark.parametrize("value", [0, -1, 1.5, "2", True, [1]], ids=repr)
+def test_no_number(name: str, value: Any) -> None:
+    """Limits and pages are whole numbers from 1."""
+    site = Site()
+    site.define()
+    with pytest.raises(Refused, match=name):
+        do(site, "select", parameters={name: value})
+
+
 def do(site: Site, op: str, **frame: Any) -> Any:
     """Do an operation of the API."""
     names = {"resourceName": "TestType", "op": op} | frame

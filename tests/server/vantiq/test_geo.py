@@ -94,6 +94,10 @@ def test_distance() -> None:
         {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [0, 0]]]},
         {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [2, 2]]]},
         {"type": "Polygon", "coordinates": []},
+        {"type": "LineString", "coordinates": []},
+        {"type": "LineString", "coordinates": [[0, 0]]},
+        {"type": "Point", "coordinates": [10**400, 0]},
+        {"type": "Point", "coordinates": [1e308, 0]},
     ],
 )
 def test_no_shape(value: Any) -> None:

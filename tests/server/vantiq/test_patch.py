@@ -88,6 +88,20 @@ def test_refused(step: Any) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"op": "copy", "from": "/a", "path": "/a/-"},
+        {"op": "copy", "from": "", "path": "/b"},
+    ],
+    ids=str,
+)
+def test_copies_of_copies(step: Any) -> None:
+    """Steps that double a document again and again are refused in time."""
+    with pytest.raises(Refused, match="A patch makes"):
+        apply_patch({"a": ["x" * 1000]}, [step] * 200)
+
+
 def test_no_patch() -> None:
     """A patch is an array."""
     with pytest.raises(Refused):

@@ -100,6 +100,8 @@ def test_check_refuses(row: Any) -> None:
         {"name": "T", "properties": "x"},
         {"name": "T", "naturalKey": "id"},
         {"name": "T", "naturalKey": [1]},
+        {"name": "T", "properties": {"a": 1}},
+        {"name": "T", "indexes": 1},
     ],
 )
 def test_no_definition(row: Any) -> None:
@@ -109,6 +111,16 @@ def test_no_definition(row: Any) -> None:
         return
     with pytest.raises(Refused):
         Schema.parse(row)
+
+
+@pytest.mark.parametrize(
+    "index",
+    [1, {"keys": 1}, {"keys": ["a"]}, {"keys": ["a"], "options": []}],
+    ids=str,
+)
+def test_no_unique_index(index: Any) -> None:
+    """Only an index that says so is unique."""
+    assert () == Schema.parse({"name": "T", "indexes": [index]}).unique
 
 
 def test_names() -> None:

@@ -148,12 +148,25 @@ def test_download() -> None:
     found = site.ask("GET", "/docs/d%20e/f.png")
     missing = site.ask("GET", "/docs/none")
 
+    assert ("sandbox", "nosniff") == (
+        found.headers["Content-Security-Policy"],
+        found.headers["X-Content-Type-Options"],
+    )
     assert (200, "image/png", b"\xff", 404) == (
         found.status,
         found.media_type,
         found.body,
         missing.status,
     )
+
+
+def test_download_of_odd_type() -> None:
+    """A type that no header can hold is served as bytes."""
+    site = Site()
+    site.desk.upload("system.documents", "d", "text/x\r\nSet-Cookie: a", b"1")
+    found = site.ask("GET", "/docs/d")
+
+    assert "application/octet-stream" == found.headers["Content-Type"]
 
 
 @pytest.mark.parametrize(

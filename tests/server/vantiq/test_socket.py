@@ -342,6 +342,21 @@ def test_nonsense(frame: str) -> None:
     assert 200 == client.subscribe("/topics/t")[0]["status"]
 
 
+def test_client_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client for which too much waits is cut off, and nothing is kept for it."""
+    monkeypatch.setattr(socket_module, "MOST_FRAMES", 3)
+    site = Site()
+    client = site.connect()
+    client.subscribe("/topics/t")
+    for number in range(3):
+        site.desk.publish("topics", "/t", number)
+    before = client.socket.cut
+    for number in range(2):
+        site.desk.publish("topics", "/t", number)
+
+    assert (False, True, []) == (before, client.socket.cut, client.hear())
+
+
 def test_break_off() -> None:
     """A socket can be cut."""
     client = Site().connect()

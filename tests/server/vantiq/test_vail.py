@@ -132,6 +132,10 @@ def test_return_alone() -> None:
         ("PROCEDURE p()\nPUBLISH 1 TO SOURCE s", 2, "SOURCE"),
         ('RULE r WHEN INSERT OCCURS ON "/t" AS e', 1, "INSERT"),
         ("RULE r WHEN PUBLISH OCCURS ON t AS e", 1, "t"),
+        ("PROCEDURE p()\nRETURN 1e999", 2, "1e999"),
+        ("PROCEDURE p()\nRETURN " + "9" * 5000, 2, "9"),
+        ("PROCEDURE p()\nRETURN " + "[" * 5000, 2, r"\["),
+        ("PROCEDURE p()\nRETURN " + "{a:" * 5000, 2, "{"),
     ],
 )
 def test_compile_error(text: str, line: int, what: str) -> None:
@@ -141,6 +145,14 @@ def test_compile_error(text: str, line: int, what: str) -> None:
         parse_vail(text)
 
     assert (400, "io.asynctasks.vail") == (caught.value.status, caught.value.code)
+
+
+def test_deep_value() -> None:
+    """Values may be nested as deep as people nest them, one after the other."""
+    value = "[" * 20 + "1" + "]" * 20
+    block = parse_vail(f"PROCEDURE p() a = [{', '.join([value] * 9)}]").block
+
+    assert 1 == len(block)
 
 
 def test_no_text() -> None:

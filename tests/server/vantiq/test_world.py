@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from asynctasks.server.vantiq.desk import MOST_RULES
 from asynctasks.server.vantiq.refusals import Refused
 from tests.server.vantiq.worlds import Site, make_world
 
@@ -115,6 +116,22 @@ def test_endless_rules(caplog: pytest.LogCaptureFixture) -> None:
 
     assert 51 == len(client.events())
     assert "without end" in caplog.text
+
+
+def test_avalanche(caplog: pytest.LogCaptureFixture) -> None:
+    """Rules that double their events are stopped after a thousand."""
+    site = Site()
+    twice = 'PUBLISH 1 TO TOPIC "/t" ' * 2
+    text = f'RULE r WHEN PUBLISH OCCURS ON "/t" AS e {twice}'
+    site.desk.insert("system.rules", {"ruleText": text})
+    client = site.connect()
+    client.subscribe("/topics/t")
+    site.desk.publish("topics", "/t", 1)
+    first = len(client.events())
+    site.desk.publish("topics", "/t", 1)
+
+    assert (2 * MOST_RULES + 1, first) == (first, len(client.events()))
+    assert "too often" in caplog.text
 
 
 # --- definitions that go -----------------------------------------------------
