@@ -56,7 +56,7 @@ LAYERS = [
 
 FLOORS = {room: floor for floor, rooms in enumerate(LAYERS) for room in rooms}
 
-ROOMS_OF_SEVERAL = {"cli", "config", "integrations", "sansio", "server"}
+ROOMS_OF_SEVERAL = {"cli", "config", "integrations", "sansio", "server", "transport"}
 """Folders, whose modules may import each other without cycles."""
 
 DIALECTS = {"aimms", "desp", "oml", "vantiq"}

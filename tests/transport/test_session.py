@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 import gzip
 from pathlib import Path
-import pickle
 import socket
-import ssl
-import traceback
 import tracemalloc
-from typing import Any, Self
+from typing import Any
 import zlib
 
 import aiohttp
-from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aioresponses import aioresponses
 import attrs
@@ -24,7 +20,6 @@ import pytest
 import trustme
 
 from asynctasks.exceptions import (
-    AsyncTasksError,
     AttemptTimeout,
     ConnectError,
     ConnectionLost,
@@ -34,24 +29,17 @@ from asynctasks.exceptions import (
     RemoteProtocolError,
     ResponseTooLarge,
     TlsError,
-    TransportError,
 )
 from asynctasks.files import FileBody, StreamBody
 from asynctasks.sansio.http import (
     ERROR_BODY,
     Headers,
-    JoinedBody,
     Part,
     Request,
     Response,
     build_multipart,
 )
-from asynctasks.transport import (
-    AiohttpTransport,
-    Transport,
-    WebSocketStream,
-    body_chunks,
-)
+from asynctasks.transport import AiohttpTransport
 from tests.faults.raw_server import (
     Connection,
     RawServer,
@@ -64,75 +52,22 @@ from tests.faults.raw_server import (
     pieces,
     raw,
 )
-from tests.timing import MS
-
-
-CANARY = "canary-5f3a9c"
-SHORT = 100 * MS
-LONG = 5.0
-MIB = 1024 * 1024
-
-SIGNED = Headers({"apiKey": CANARY, "Authorization": f"Bearer {CANARY}"})
-
-
-@pytest.fixture
-async def transport() -> AsyncIterator[AiohttpTransport]:
-    async with AiohttpTransport() as transport:
-        yield transport
-
-
-def get(base: str, path: str = "/tasks/7") -> Request:
-    return Request("GET", f"{base}{path}?token={CANARY}", SIGNED)
-
-
-def post(base: str, body: Any = b"{}", **headers: str) -> Request:
-    signed = Headers({**SIGNED, **headers})
-    return Request("POST", f"{base}/tasks/svc?token={CANARY}", signed, body)
-
-
-async def send(
-    transport: Transport, request: Request, timeout: float = LONG, limit: int = MIB
-) -> Response:
-    return await transport.send(request, timeout=timeout, max_bytes=limit)
-
-
-async def download(
-    transport: Transport, request: Request, timeout: float = LONG, idle: float = LONG
-) -> tuple[Response, bytes]:
-    async with transport.open(request, timeout=timeout, idle=idle) as opened:
-        body = b"".join([piece async for piece in opened.chunks])
-        return opened.head, body
-
-
-def chain(exc: BaseException | None) -> Iterator[BaseException]:
-    """Give the exception and all that it was caused by or came up beside."""
-    seen: set[int] = set()
-    left = [exc]
-    while left:
-        each = left.pop()
-        if each is not None and id(each) not in seen:
-            seen.add(id(each))
-            yield each
-            left += [each.__cause__, each.__context__]
-
-
-def tell_tales(exc: BaseException) -> list[str]:
-    """Return whatever of an error can be written down and holds the canary."""
-    texts = ["".join(traceback.format_exception(exc))]
-    for each in chain(exc):
-        texts += [repr(each), str(each), repr(each.args), repr(vars(each))]
-    if isinstance(exc, AsyncTasksError):
-        texts.append(pickle.dumps(exc).decode("latin-1"))
-    return [text for text in texts if CANARY in text]
-
-
-async def hung_up(server: RawServer) -> bool:
-    """Wait until the client has closed its connections."""
-    for _ in range(100):
-        if not server.open:
-            return True
-        await asyncio.sleep(5 * MS)
-    return False
+from tests.transport.asking import (
+    AUTHORITY,
+    CANARY,
+    HERE,
+    LONG,
+    MIB,
+    SHORT,
+    download,
+    get,
+    hung_up,
+    post,
+    send,
+    serve_tls,
+    tell_tales,
+    trust,
+)
 
 
 # --- what goes out -----------------------------------------------------------
@@ -424,35 +359,6 @@ async def test_forms_are_streamed(
 
     assert (expected, kind.lower()) == (body, headers["content-type"])
     assert known is ("content-length" in headers)
-
-
-class Plain:
-    """A source whose iterator cannot be closed."""
-
-    length = 5
-    replayable = True
-
-    def open(self) -> AsyncIterator[bytes]:
-        return self.Pieces()
-
-    class Pieces(AsyncIterator[bytes]):
-        def __init__(self) -> None:
-            self._left = [b"plain"]
-
-        async def __anext__(self) -> bytes:
-            if not self._left:
-                raise StopAsyncIteration
-            return self._left.pop()
-
-
-async def test_pieces_of_bodies() -> None:
-    """Bytes, sources and joined bodies all come piece by piece."""
-    body = JoinedBody((b"a", StreamBody(pieces(b"b", b"c")), Plain(), b"d"))
-
-    assert [b"a", b"b", b"c", b"plain", b"d"] == [
-        piece async for piece in body_chunks(body)
-    ]
-    assert [b"a"] == [piece async for piece in body_chunks(b"a")]
 
 
 @pytest.mark.parametrize(
@@ -798,23 +704,7 @@ async def test_requests_that_cannot_be_said(
 
 # --- TLS ---------------------------------------------------------------------
 
-AUTHORITY = trustme.CA()
 OTHERS = trustme.CA()
-
-
-def serve_tls(certificate: trustme.LeafCert) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    certificate.configure_cert(context)
-    return context
-
-
-def trust(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context
-
-
-HERE = AUTHORITY.issue_cert("127.0.0.1")
 ELSEWHERE = AUTHORITY.issue_cert("acme.example")
 EXPIRED = AUTHORITY.issue_cert(
     "127.0.0.1", not_after=datetime.now(UTC) - timedelta(days=1)
@@ -1007,16 +897,6 @@ async def test_close_hangs_up() -> None:
         assert await hung_up(server)
 
 
-@pytest.mark.virtual_time
-async def test_sleep(transport: AiohttpTransport) -> None:
-    """A transport waits on the event loop's clock."""
-    clock = asyncio.get_running_loop().time
-    begun = clock()
-    await transport.sleep(3600)
-
-    assert 3600 == pytest.approx(clock() - begun)
-
-
 # --- downloads ---------------------------------------------------------------
 
 
@@ -1141,43 +1021,6 @@ async def test_cancellation(
     assert b"6" == response.body
 
 
-# --- what errors tell --------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("error", "expected"),
-    [
-        (aiohttp.ServerDisconnectedError(CANARY), ConnectionLost),
-        (aiohttp.ClientOSError(104, f"for http://x/?token={CANARY}"), ConnectionLost),
-        (aiohttp.ClientConnectionError(CANARY), ConnectionLost),
-        (aiohttp.ClientError(CANARY), ConnectionLost),
-        (aiohttp.ClientPayloadError(CANARY), ConnectionLost),
-        (aiohttp.SocketTimeoutError(CANARY), AttemptTimeout),
-        (aiohttp.ConnectionTimeoutError(CANARY), ConnectError),
-        (aiohttp.NonHttpUrlClientError(CANARY), InvalidArgument),
-        (ConnectionResetError(104, "Connection reset by peer"), ConnectionLost),
-        (TimeoutError(), AttemptTimeout),
-    ],
-    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
-)
-@pytest.mark.parametrize("verb", [send, download])
-async def test_translations(
-    transport: AiohttpTransport,
-    verb: Callable[..., Awaitable[Any]],
-    error: Exception,
-    expected: type[AsyncTasksError],
-) -> None:
-    """Each error of aiohttp becomes one of ours that tells no secret of it."""
-    with aioresponses() as mocked:
-        mocked.get(f"http://127.0.0.1/tasks/7?token={CANARY}", exception=error)
-        with pytest.raises(expected) as caught:
-            await verb(transport, get("http://127.0.0.1"))
-
-    assert [] == tell_tales(caught.value)
-    if isinstance(caught.value, TransportError):
-        assert "(GET http://127.0.0.1/tasks/7)" in str(caught.value)
-
-
 # --- bodies that are left to their reader ------------------------------------
 
 
@@ -1223,171 +1066,6 @@ async def test_a_session_is_asked_by_path() -> None:
 
     assert server.received[0].startswith(b"GET /a%2Fb?token=")
     assert other.received[0].startswith(b"GET /c?token=")
-
-
-# --- WebSockets --------------------------------------------------------------
-
-
-class SocketServer:
-    """Opens WebSockets on loopback and does to each what a function says."""
-
-    def __init__(
-        self, play: Callable[[web.WebSocketResponse], Awaitable[None]]
-    ) -> None:
-        self._play = play
-        self.headers: list[Mapping[str, str]] = []
-        self.url = ""
-
-    async def __aenter__(self) -> Self:
-        application = web.Application()
-        application.router.add_get("/socket", self._open)
-        application.router.add_get("/moved", self._move)
-        self._runner = web.AppRunner(application)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self._runner.cleanup()
-
-    async def _open(self, request: web.Request) -> web.WebSocketResponse:
-        self.headers.append(request.headers)
-        socket = web.WebSocketResponse(autoping=False)
-        await socket.prepare(request)
-        await self._play(socket)
-        return socket
-
-    async def _move(self, request: web.Request) -> web.Response:
-        raise web.HTTPFound("/socket")
-
-
-async def connect(
-    transport: AiohttpTransport,
-    request: Request,
-    *,
-    timeout: float = LONG,
-    heartbeat: float = LONG,
-) -> WebSocketStream:
-    return await transport.connect(
-        request, timeout=timeout, heartbeat=heartbeat, max_bytes=1000
-    )
-
-
-async def mirror(socket: web.WebSocketResponse) -> None:
-    async for message in socket:
-        await socket.send_str(message.data)
-        await socket.send_bytes(message.data.encode())
-
-
-async def test_a_socket(transport: AiohttpTransport) -> None:
-    """Texts go out, texts and bytes come in as bytes; headers are sent."""
-    async with SocketServer(mirror) as server:
-        socket = await connect(transport, get(server.url, "/socket"))
-        await socket.send("größe")
-        got = [await socket.receive(), await socket.receive()]
-        await socket.aclose()
-        await socket.aclose()
-        with pytest.raises(ConnectionLost):
-            await socket.send("after close")
-        with pytest.raises(ConnectionLost, match="the WebSocket was closed"):
-            await socket.receive()
-
-    assert ["größe".encode()] * 2 == got
-    assert CANARY == server.headers[0]["apiKey"]
-
-
-async def silent(socket: web.WebSocketResponse) -> None:
-    await socket.receive()
-    await asyncio.sleep(0.3)
-
-
-async def too_large(socket: web.WebSocketResponse) -> None:
-    await socket.send_str("x" * 2000)
-    await socket.receive()
-
-
-async def close_at_once(socket: web.WebSocketResponse) -> None:
-    await socket.close(code=4000)
-
-
-@pytest.mark.parametrize(
-    ("play", "expected"),
-    [
-        (silent, r"closed \(1006\)"),
-        (too_large, r"closed \(1009\)"),
-        (close_at_once, r"closed \(4000\)"),
-    ],
-)
-async def test_sockets_that_end(
-    transport: AiohttpTransport,
-    play: Callable[[web.WebSocketResponse], Awaitable[None]],
-    expected: str,
-) -> None:
-    """A socket that is dead, floods or closes tells it to who waits."""
-    async with SocketServer(play) as server:
-        request = get(server.url, "/socket")
-        socket = await connect(transport, request, heartbeat=0.1)
-        with pytest.raises(ConnectionLost, match=expected) as caught:
-            await socket.receive()
-        await socket.aclose()
-
-    assert [] == tell_tales(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("path", "found"), [("/moved", "status 302"), ("/other", "status 404")]
-)
-async def test_places_without_a_socket(
-    transport: AiohttpTransport, path: str, found: str
-) -> None:
-    """A server that has none there, or sends elsewhere, contradicts its documents."""
-    async with SocketServer(mirror) as server:
-        with pytest.raises(RemoteProtocolError, match=found) as caught:
-            await connect(transport, get(server.url, path))
-
-    assert [] == tell_tales(caught.value)
-
-
-async def test_sockets_that_are_sent_elsewhere(transport: AiohttpTransport) -> None:
-    """A socket that is redirected sends nothing to the other place."""
-    async with SocketServer(mirror) as server:
-        elsewhere = answer(307, b"", f"Location: {server.url}/socket")
-        async with RawServer(elsewhere) as moved:
-            with pytest.raises(RemoteProtocolError, match="status 307"):
-                await connect(transport, get(moved.url, "/socket"))
-
-    assert [] == server.headers
-
-
-async def test_sockets_of_a_session_of_the_caller() -> None:
-    """A session that follows redirects does not make a socket of another place."""
-    async with SocketServer(mirror) as server, aiohttp.ClientSession() as session:
-        with pytest.raises(RemoteProtocolError, match="status 302"):
-            await connect(AiohttpTransport(session), get(server.url, "/moved"))
-
-
-async def test_sockets_that_do_not_open(transport: AiohttpTransport) -> None:
-    """A socket that is refused, or does not open in time, is a transport error."""
-    with pytest.raises(ConnectError) as refused:
-        await connect(transport, get(f"http://127.0.0.1:{closed_port()}"))
-    async with RawServer(never) as server:
-        with pytest.raises(AttemptTimeout) as late:
-            await connect(transport, get(server.url), timeout=0.1)
-
-        assert await hung_up(server)
-    assert [] == tell_tales(refused.value) + tell_tales(late.value)
-
-
-async def test_sockets_over_tls() -> None:
-    """A WebSocket trusts whom the requests trust."""
-    async with (
-        RawServer(answer(404), ssl_context=serve_tls(HERE)) as server,
-        AiohttpTransport(ssl_context=trust(AUTHORITY)) as transport,
-    ):
-        with pytest.raises(RemoteProtocolError, match="status 404"):
-            await connect(transport, get(server.url))
 
 
 async def test_transport_that_is_not_closed_is_told_of() -> None:

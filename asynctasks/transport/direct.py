@@ -1,0 +1,305 @@
+"""
+Exchanges on aiohttp's connections, without the work of its session.
+
+A session makes everything anew for each request: it merges headers, and asks for
+cookies, proxies, netrc and traces. A poll wants none of it. It goes straight to a
+connection of the session's pool; connecting, TLS, parsing and decompression stay
+aiohttp's. That saves two fifths of what a poll costs.
+
+aiohttp does not promise the parts that this takes: :func:`fits` looks whether they are
+as expected. If not, and where a request wants more, the session is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from functools import cache
+import inspect
+import math
+import re
+import ssl
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+import attrs
+import yarl
+
+from .sending import is_small
+from ..sansio.http import ERROR_BODY, SAFE_METHODS, Headers, Request
+
+
+__all__ = ["Answer", "Direct", "body_limit", "fits", "read_body"]
+
+METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
+
+REMEMBERED = 64
+"""Heads that are kept; those of one credential and all kinds of bodies are few."""
+
+OWN_HEADERS = ("Content-Length", "Transfer-Encoding")
+"""What is said of a body by the one who writes it."""
+
+CONTROLS = re.compile(r"[\r\n\0]")
+
+TARGET = re.compile(r"[!-~]+")
+"""What a percent-encoded path and query consists of."""
+
+SWITCHING = 101
+REFUSED = 400
+
+STALE = (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)
+"""How an exchange fails on a connection that the other side was closing already."""
+
+
+@attrs.frozen
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    whole: bool
+    """Whether the body is not cut off at its limit."""
+
+
+@cache
+def fits() -> bool:
+    """Tell whether this aiohttp has the parts that are taken from it."""
+    connect = inspect.signature(aiohttp.BaseConnector.connect).parameters
+    expect = inspect.signature(ResponseHandler.set_response_params).parameters
+    build = inspect.signature(aiohttp.ClientRequest).parameters
+    return (
+        {"req", "traces", "timeout"} <= connect.keys()
+        and {"read_until_eof", "auto_decompress"} <= expect.keys()
+        and {"loop", "session", "ssl"} <= build.keys()
+        and hasattr(ResponseHandler, "read")
+    )
+
+
+class Direct:
+    """
+    Sends small requests straight to the connections of a session.
+
+    Args:
+        session: of our own, without cookies, proxy and traces.
+        connector: of the session.
+        ssl_context: which certificates to trust, if not the usual ones.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        connector: aiohttp.BaseConnector,
+        ssl_context: ssl.SSLContext | None,
+    ) -> None:
+        self._session = session
+        self._connector = connector
+        self._ssl: ssl.SSLContext | bool = ssl_context or True
+        self._origins: dict[str, aiohttp.ClientRequest] = {}
+        self._heads: dict[tuple[str, int], tuple[Headers, str]] = {}
+        self._limits = aiohttp.ClientTimeout(total=None)
+        self._judged: object = None
+        self._untouched = False
+
+    def takes(self, request: Request) -> bool:
+        """Tell whether nothing but an exchange is wanted."""
+        asking = aiohttp.ClientSession._request  # noqa: SLF001 - what tools replace
+        if asking is not self._judged:
+            self._judged, self._untouched = asking, _is_of_aiohttp(asking)
+        return (
+            self._untouched
+            and request.method in METHODS
+            and is_small(request.body)
+            and not request.streamed
+        )
+
+    async def send(
+        self, request: Request, *, timeout: float, connect: float, max_bytes: int
+    ) -> Answer:
+        """
+        Make one attempt.
+
+        Args:
+            request: one that :meth:`takes` accepts.
+            timeout: seconds for all of it.
+            connect: seconds until a connection stands.
+            max_bytes: of the body of the answer; of a refusal at most 64 KiB.
+
+        Raises:
+            TimeoutError: there was no answer in time.
+            aiohttp.ClientError: as a session does; or an HttpProcessingError.
+            ValueError: HTTP cannot say the request.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        origin, message = self._write(request)
+        # As a session does: once more, should the connection have become stale.
+        again = request.method in SAFE_METHODS
+        while True:
+            connection = await self._connect(origin, connect)
+            clock = _Clock(loop, deadline, connection)
+            try:
+                answer = await _exchange(connection, message, max_bytes)
+            except aiohttp.ClientError as exc:
+                if clock.rang:
+                    raise TimeoutError from exc
+                if not again or not isinstance(exc, STALE):
+                    raise
+                again = False
+            else:
+                # A body without a length ends as well when we hang up.
+                if clock.rang:
+                    raise TimeoutError
+                return answer
+            finally:
+                clock.stop()
+                connection.close()
+
+    async def _connect(
+        self, origin: aiohttp.ClientRequest, seconds: float
+    ) -> Connection:
+        if self._limits.connect != seconds:
+            self._limits = aiohttp.ClientTimeout(
+                total=None, connect=seconds, ceil_threshold=math.inf
+            )
+        while True:
+            try:
+                connection = await self._connector.connect(
+                    origin, traces=[], timeout=self._limits
+                )
+            except TimeoutError as exc:
+                raise aiohttp.ConnectionTimeoutError from exc
+            protocol = connection.protocol
+            if protocol is not None and not protocol.should_close:
+                return connection
+            connection.close()  # something came on it that nobody had asked for
+
+    # --- what goes out -------------------------------------------------------
+
+    def _write(self, request: Request) -> tuple[aiohttp.ClientRequest, bytes]:
+        """Return a request as bytes, and what names the place where it goes."""
+        place = request.url.find("/", len("https://"))
+        if place < 0:
+            raise aiohttp.InvalidURL(request.url)
+        place_name, target = request.url[:place], request.url[place:]
+        if TARGET.fullmatch(target) is None:
+            raise ValueError("its path must be percent-encoded")
+        origin = self._origins.get(place_name) or self._origin(place_name)
+        head = self._head(place_name, origin, request.headers)
+        start = f"{request.method} {target.partition('#')[0]} HTTP/1.1\r\n{head}"
+        body = request.body
+        if not isinstance(body, bytes):
+            raise ValueError("its body must be bytes")  # noqa: TRY004 - as the others
+        if body or request.method not in SAFE_METHODS:
+            start += f"Content-Length: {len(body)}\r\n"
+        return origin, f"{start}\r\n".encode() + body
+
+    def _origin(self, name: str) -> aiohttp.ClientRequest:
+        """Return a request that is never sent: connections are asked for with it."""
+        url = yarl.URL(name)
+        if url.scheme not in {"http", "https"}:
+            raise aiohttp.NonHttpUrlClientError(url)
+        if not url.raw_host or url.raw_user is not None:
+            raise aiohttp.InvalidURL(url)
+        if len(self._origins) >= REMEMBERED:
+            self._origins.clear()
+        loop = asyncio.get_running_loop()
+        origin = self._origins[name] = aiohttp.ClientRequest(
+            "GET", url / "", loop=loop, session=self._session, ssl=self._ssl
+        )
+        return origin
+
+    def _head(
+        self, name: str, origin: aiohttp.ClientRequest, headers: Mapping[str, str]
+    ) -> str:
+        """Return the lines of the headers, which are mostly the same ones again."""
+        key = (name, id(headers))
+        kept = self._heads.get(key)
+        if kept is not None:
+            return kept[1]
+        merged = origin.headers.copy()
+        merged.update(headers)
+        for own in OWN_HEADERS:
+            merged.popall(own, None)
+        head = "".join(_line(*each) for each in merged.items())
+        if isinstance(headers, Headers):  # others may change
+            if len(self._heads) >= REMEMBERED:
+                self._heads.clear()
+            self._heads[key] = (headers, head)
+        return head
+
+
+class _Clock:
+    """Hangs up when the time of an attempt is over."""
+
+    __slots__ = ("_connection", "_timer", "rang")
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, deadline: float, connection: Connection
+    ) -> None:
+        self.rang = False
+        self._connection = connection
+        self._timer = loop.call_at(deadline, self._ring)
+
+    def _ring(self) -> None:
+        self.rang = True
+        if self._connection.transport is not None:
+            self._connection.transport.abort()
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+
+async def _exchange(connection: Connection, message: bytes, max_bytes: int) -> Answer:
+    """Say it all and hear it all; a connection that can be used again is released."""
+    protocol, transport = connection.protocol, connection.transport
+    if protocol is None or transport is None:
+        raise aiohttp.ServerDisconnectedError
+    protocol.set_response_params(read_until_eof=True, auto_decompress=True)
+    transport.write(message)
+    head, content = await protocol.read()
+    while head.code < 200 and head.code != SWITCHING:  # noqa: PLR2004 - not yet
+        head, content = await protocol.read()
+    if head.code == SWITCHING:
+        return Answer(head.code, head.headers, b"", whole=True)
+    limit = body_limit(head.code, max_bytes)
+    body, whole = await read_body(content, limit)
+    # An answer may be early: what is not sent yet must not precede the next request.
+    if whole and not transport.get_write_buffer_size():
+        connection.release()
+    return Answer(head.code, head.headers, body, whole)
+
+
+def body_limit(status: int, max_bytes: int) -> int:
+    """Return how many bytes of a body are read: of a refusal, fewer."""
+    return min(max_bytes, ERROR_BODY) if status >= REFUSED else max_bytes
+
+
+async def read_body(content: aiohttp.StreamReader, limit: int) -> tuple[bytes, bool]:
+    """Read a body up to a limit of decompressed bytes; tell whether that is all."""
+    if content.is_eof():  # it came with its head
+        body = content.read_nowait()
+        return body[:limit], len(body) <= limit
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in content.iter_any():
+        pieces.append(piece)
+        size += len(piece)
+        if size > limit:
+            return b"".join(pieces)[:limit], False
+    return b"".join(pieces), True
+
+
+def _line(name: str, value: str) -> str:
+    """Return the line of a header; aiohttp itself would look for the same."""
+    line = f"{name}: {value}"
+    if CONTROLS.search(line):
+        raise ValueError(f"the header {name!r} holds a line end")
+    return f"{line}\r\n"
+
+
+def _is_of_aiohttp(function: object) -> bool:
+    """Tell whether a function was not put there by a tool for tests or recording."""
+    code = getattr(function, "__code__", None)
+    return getattr(code, "co_filename", None) == aiohttp.client.__file__
