@@ -25,9 +25,9 @@ from .sansio.retry import RetryPolicy, backoff
 from .sansio.subscription import (
     Frame,
     Notice,
-    Subscription,
     Subscriptions,
     What,
+    name_request,
 )
 from .sansio.vantiq import VantiqError, VantiqResponse, read_errors
 from .transport import WebSocketStream
@@ -378,7 +378,7 @@ class VantiqSubscriber:
         if self._finished:
             message = "No transport for subscriptions has been established."
             return _failed("io.vantiq.python.notransport", message, [])
-        request_id = Subscription(path, {}, namespace).request_id
+        request_id = name_request(path, namespace)
         if request_id in self._inboxes:
             message = "A subscription for path {0} already exists for ns {1}."
             facts = [path, namespace or "current"]
@@ -421,7 +421,7 @@ class VantiqSubscriber:
 
     def unsubscribe(self, path: str, namespace: str | None) -> bool:
         """End a subscription on our side; return whether there was one."""
-        return self._forget(Subscription(path, {}, namespace).request_id)
+        return self._forget(name_request(path, namespace))
 
     def _forget(self, request_id: str) -> bool:
         self._machine.unsubscribe(request_id)

@@ -8,11 +8,13 @@ socket. The frames are those of Vantiq's API Reference Guide, "WebSockets".
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 import enum
 from typing import Any
 
 from . import codec
+from .repeats import Repeats, key_of
 from .vantiq_requests import dump
 from ..exceptions import ResponseDecodeError
 
@@ -24,6 +26,7 @@ __all__ = [
     "Subscriptions",
     "What",
     "build_gap",
+    "name_request",
 ]
 
 
@@ -39,13 +42,7 @@ BROKEN = 500
 HELD = 1000
 """Events at most that are kept while the answer to their subscribe is not there."""
 
-REMEMBERED = 10_000
-"""Events at most that a subscription remembers, to know duplicates."""
-
 Frame = dict[str, Any]
-
-Key = tuple[Any, Any]
-"""Partition and sequence: what identifies a reliable event."""
 
 
 class What(enum.StrEnum):
@@ -87,15 +84,24 @@ top. A plain tuple, because there may be a hundred thousand a second.
 """
 
 
+def name_request(path: str, namespace: str | None) -> str:
+    """Return the request id of a subscription: there is one of each path."""
+    return path if namespace is None else f"{path}@{namespace}"
+
+
 class Subscription:
     """One path that is subscribed to, and where that stands."""
 
     def __init__(
-        self, path: str, params: Mapping[str, Any], namespace: str | None
+        self,
+        path: str,
+        params: Mapping[str, Any],
+        namespace: str | None,
+        repeats: Repeats,
     ) -> None:
         self.path = path
         self.namespace = namespace
-        self.request_id = path if namespace is None else f"{path}@{namespace}"
+        self.request_id = name_request(path, namespace)
         self.asked = dict(params)
         """The parameters as they were given."""
 
@@ -110,10 +116,14 @@ class Subscription:
         self.lapsed = False
         """Whether it was accepted before, on a connection that is lost."""
 
-        self.held: list[Frame] = []
+        self.held: deque[Frame] = deque(maxlen=HELD)
+        """Events that came before the subscription was accepted."""
+
         self.acks: list[str] = []
-        self.seen: dict[Key | None, float] = {}
-        self.acked: set[Key | None] = set()
+        """Acknowledgements for the time when it is accepted."""
+
+        self.repeats = repeats
+        """The reliable events that were told lately."""
 
     @property
     def persistent(self) -> bool:
@@ -223,7 +233,8 @@ class Subscriptions:
         Raises:
             TypeError, ValueError: JSON has no such parameters.
         """
-        subscription = Subscription(path, params or {}, namespace)
+        repeats = Repeats(self._window)
+        subscription = Subscription(path, params or {}, namespace, repeats)
         frame = subscription.frame()
         self._subscriptions[subscription.request_id] = subscription
         left = self._left.pop(subscription.request_id, None)
@@ -238,7 +249,7 @@ class Subscriptions:
         if not left.accepted or left.asked != subscription.asked:
             self._tell(What.RESTART, "", {})
             return
-        subscription.name, subscription.seen = left.name, left.seen
+        subscription.name, subscription.repeats = left.name, left.repeats
         subscription.accepted, subscription.welcome = True, left.welcome
         self._tell(What.CONNECT, subscription.request_id, left.welcome)
 
@@ -252,29 +263,29 @@ class Subscriptions:
         self, request_id: str, name: str, partition: Any, sequence: Any
     ) -> None:
         """Tell the server that a reliable event was dealt with."""
-        subscription = self._subscriptions.get(request_id)
         params = {
             "requestId": request_id,
             "subscriptionName": name,
             "sequenceId": sequence,
             "partitionId": partition,
         }
-        namespace = subscription.namespace if subscription is not None else None
-        frame = _command("acknowledge", request_id, params, namespace)
-        key = _key({"partitionId": partition, "sequenceId": sequence})
-        if subscription is not None and key in subscription.seen:
-            subscription.acked.add(key)
-        if subscription is None or subscription.accepted:
-            self._out.append(frame)
-        else:
-            subscription.acks.append(frame)
+        subscription = self._subscriptions.get(request_id)
+        if subscription is None:
+            self._out.append(_command("acknowledge", request_id, params, None))
+            return
+        namespace = subscription.namespace
+        frame = _command("acknowledge", subscription.path, params, namespace)
+        key = key_of(params)
+        if key is not None:
+            subscription.repeats.acknowledge(key)
+        (self._out if subscription.accepted else subscription.acks).append(frame)
 
     def forget(self, request_id: str, frame: Frame) -> None:
         """Have an event told again when it comes again: it was not dealt with."""
         subscription = self._subscriptions.get(request_id)
-        key = _key(frame.get("body"))
+        key = key_of(frame.get("body"))
         if subscription is not None and key is not None:
-            subscription.seen.pop(key, None)
+            subscription.repeats.forget(key)
 
     # --- what the owner takes ------------------------------------------------
 
@@ -329,7 +340,7 @@ class Subscriptions:
     def _event(self, subscription: Subscription, frame: Frame, now: float) -> None:
         if not subscription.accepted:
             # Its acceptance is told first, whatever the server's order.
-            subscription.held = [*subscription.held[-HELD + 1 :], frame]
+            subscription.held.append(frame)
             return
         body = frame.get("body")
         if isinstance(body, dict):
@@ -362,32 +373,13 @@ class Subscriptions:
         self, subscription: Subscription, body: Mapping[str, Any], now: float
     ) -> bool:
         """Tell whether a reliable event was told already; remember it if not."""
-        key = _key(body)
-        if key is None:
+        key = key_of(body)
+        if key is None or not subscription.repeats.note(key, now):
             return False
-        seen = subscription.seen
-        at = seen.get(key)
-        if at is not None and now - at < self._window:
-            if key in subscription.acked and subscription.name is not None:
-                # The server did not hear it; else it would not have come again.
-                self.acknowledge(subscription.request_id, subscription.name, *key)
-            return True
-        seen.pop(key, None)
-        subscription.acked.discard(key)
-        seen[key] = now
-        self._prune(subscription, now)
-        return False
-
-    def _prune(self, subscription: Subscription, now: float) -> None:
-        """Forget what came before the window; the oldest stand first."""
-        seen = subscription.seen
-        oldest = next(iter(seen))
-        while now - seen[oldest] >= self._window or len(seen) > REMEMBERED:
-            del seen[oldest]
-            subscription.acked.discard(oldest)
-            if not seen:
-                return
-            oldest = next(iter(seen))
+        if subscription.repeats.acknowledged(key) and subscription.name is not None:
+            # The server did not hear it; else it would not have come again.
+            self.acknowledge(subscription.request_id, subscription.name, *key)
+        return True
 
     def _answered(
         self, subscription: Subscription, status: Any, frame: Frame, now: float
@@ -411,10 +403,9 @@ class Subscriptions:
             self._tell(What.GAP, subscription.request_id, gap)
         self._tell(What.CONNECT, subscription.request_id, frame)
         self._out += subscription.acks
-        held = subscription.held
-        subscription.acks, subscription.held = [], []
-        for event in held:
-            self._event(subscription, event, now)
+        subscription.acks = []
+        while subscription.held:
+            self._event(subscription, subscription.held.popleft(), now)
 
     def _failed(self, subscription: Subscription, status: int, frame: Frame) -> None:
         if subscription.accepted:
@@ -450,12 +441,3 @@ def build_gap(request_id: str, facts: Mapping[str, Any]) -> Frame:
 
 def _refuses(status: Any) -> bool:
     return isinstance(status, int) and status >= REFUSED
-
-
-def _key(body: Any) -> Key | None:
-    """Return what identifies a reliable event, where it does."""
-    if not isinstance(body, dict):
-        return None
-    key = body.get("partitionId"), body.get("sequenceId")
-    hashable = all(isinstance(part, str | int | float) for part in key)
-    return key if hashable else None

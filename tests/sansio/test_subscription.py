@@ -11,7 +11,6 @@ import pytest
 
 from asynctasks.sansio.subscription import (
     HELD,
-    REMEMBERED,
     Subscriptions,
     What,
     build_gap,
@@ -447,15 +446,6 @@ def test_events_that_cannot_be_told_apart(talk: Talk) -> None:
     assert [("message", "x")] * 2 == talk.hear(odd, odd)
 
 
-def test_memory_is_bounded(talk: Talk) -> None:
-    """Only so many events are remembered."""
-    talk.subscribe()
-    talk.hear(*[reliable(n) for n in range(REMEMBERED + 10)])
-
-    assert REMEMBERED == len(talk.machine[TOPIC].seen)
-    assert [("message", 0)] == talk.hear(reliable(0))
-
-
 def test_acknowledged_event_that_comes_again_is_acknowledged_again(talk: Talk) -> None:
     """The server did not hear the acknowledgement: it is told once more."""
     talk.subscribe({"persistent": True}, name="s")
@@ -495,7 +485,7 @@ def test_forgetting_what_is_not_remembered(talk: Talk) -> None:
     talk.machine.forget(TOPIC, {"body": {"partitionId": 1, "sequenceId": 2}})
     talk.machine.forget("/topics/other", {"body": {"partitionId": 1, "sequenceId": 2}})
 
-    assert {} == talk.machine[TOPIC].seen
+    assert [("message", 1)] == talk.hear(reliable(1))
 
 
 def test_acknowledgements_wait_for_the_connection(talk: Talk) -> None:
@@ -526,7 +516,9 @@ def test_acknowledgement_names_the_namespace(talk: Talk) -> None:
     talk.said()
     talk.machine.acknowledge(f"{TOPIC}@ns2", "s", 1, 2)
 
-    assert ["ns2"] == [said["targetNamespace"] for said in talk.said()]
+    assert [("ns2", TOPIC)] == [
+        (said["targetNamespace"], said["resourceId"]) for said in talk.said()
+    ]
 
 
 # --- the name of a persistent subscription -----------------------------------
