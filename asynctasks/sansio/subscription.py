@@ -324,6 +324,16 @@ class Subscriptions:
             self._introduced(status, frame)
         elif subscription is not None:
             self._answered(subscription, status, frame, now)
+        elif request_id in self._left:
+            self._after_leaving(self._left[request_id], status, frame)
+
+    def _after_leaving(self, left: Subscription, status: Any, frame: Frame) -> None:
+        """Tell nothing, but know when the server ends what we could not."""
+        body = frame.get("body")
+        removed = isinstance(body, dict) and body.get("op") == "unsubscribe"
+        refused = status == GONE if left.accepted else _refuses(status)
+        if removed or refused:
+            del self._left[left.request_id]
 
     def _tell(self, what: What, request_id: str, frame: Frame) -> None:
         self._events.append((what, request_id, frame))

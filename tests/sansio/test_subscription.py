@@ -307,6 +307,43 @@ def test_returning_with_other_wishes(talk: Talk, accepted: bool) -> None:
     assert ["subscribe"] == [said["op"] for said in talk.said()]
 
 
+@pytest.mark.parametrize(
+    "end",
+    [frame(100, TOPIC, {"op": "unsubscribe", "path": TOPIC}), frame(410, TOPIC, [])],
+    ids=["unsubscribed", "gone"],
+)
+def test_returning_to_what_the_server_ended(talk: Talk, end: bytes) -> None:
+    """What the server ended after we left is not returned to, but begun anew."""
+    talk.subscribe()
+    talk.machine.unsubscribe(TOPIC)
+
+    assert [] == talk.hear(end)
+    talk.machine.subscribe(TOPIC, None, None)
+    assert ["subscribe"] == [said["op"] for said in talk.said()]
+    assert [("connect", TOPIC)] == talk.hear(frame(200, TOPIC))
+
+
+def test_returning_after_errors_that_end_nothing(talk: Talk) -> None:
+    """An error of a subscription that was left does not end it."""
+    talk.subscribe()
+    talk.machine.unsubscribe(TOPIC)
+    talk.hear(frame(500, TOPIC, []), frame(500, "/topics/other", []))
+    talk.machine.subscribe(TOPIC, None, None)
+
+    assert [("connect", TOPIC)] == talk.hear()
+
+
+def test_returning_to_what_was_refused(talk: Talk) -> None:
+    """A subscription that was refused after we left is asked for anew."""
+    talk.machine.subscribe(TOPIC, None, None)
+    talk.machine.unsubscribe(TOPIC)
+    talk.said()
+    talk.hear(frame(404, TOPIC, []))
+    talk.machine.subscribe(TOPIC, None, None)
+
+    assert ["subscribe"] == [said["op"] for said in talk.said()]
+
+
 def test_what_was_left_ends_with_the_connection(talk: Talk) -> None:
     """On a new connection there is nothing to return to."""
     talk.subscribe()
