@@ -263,7 +263,8 @@ def group(failure: Mapping[str, Any]) -> str:
 def listed(item: Mapping[str, Any]) -> str:
     """Return the task of an item, or those that may be it."""
     candidates: Iterable[str] = item.get("candidates", ())
-    return item["task_id"] or "one of: " * bool(candidates) + ", ".join(candidates)
+    known: str = item["task_id"]
+    return known or (f"one of: {', '.join(candidates)}" if candidates else "")
 
 
 def footer(document: Mapping[str, Any]) -> str:

@@ -29,13 +29,22 @@ FAILURES = 500
 """Failed ones that have a tooltip, however many spans there are."""
 
 NARROW = 0.5
-"""Units below which a neighbour is drawn as part of the one before it."""
+"""Units of space below which a neighbour is drawn as part of the one before it..."""
+
+BROAD = 2
+"""... unless it is so many units wide, and would be seen by itself."""
 
 MAX_LANES = 240
 """Lanes that are drawn; the picture says how many are not."""
 
 HEIGHT = 600
-"""Units that all lanes share; one of them has from 3 to 16."""
+"""Units that all lanes share, as far as :data:`THIN` and :data:`THICK` allow."""
+
+THIN, THICK = 3.0, 16.0
+"""Units of one lane at least and at most, with the space below it."""
+
+ROOMY = 8
+"""Units of a lane from which on the space below it is two of them, not one."""
 
 IDLE = 0.1
 """The share of the busy time from which on an idle time is drawn as a break."""
@@ -47,28 +56,22 @@ BREAK = 28
 """Units that a break takes."""
 
 AXIS = 24
+"""Units below a picture, for the times."""
+
 AREA = 120
+"""Units that the picture of the activity is high."""
+
 COLUMNS = 500
+"""Times of which the activity is counted."""
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
 
 TICKS: Sequence[float] = (
-    1,
-    2,
-    5,
-    10,
-    15,
-    30,
-    60,
-    120,
-    300,
-    600,
-    900,
-    1800,
-    3600,
-    7200,
-    14400,
-    43200,
+    *(1, 2, 5, 10, 15, 30),
+    *(each * MINUTE for each in (1, 2, 5, 10, 15, 30)),
+    *(each * HOUR for each in (1, 2, 4, 12)),
 )
-DAY = 86400
+"""Seconds from one line of time to the next: round ones, up to half a day."""
 
 
 @attrs.frozen
@@ -209,13 +212,13 @@ def find_gaps(ordered: Iterable[Span]) -> list[tuple[float, float]]:
 def draw_lanes(lanes: Lanes) -> str:
     """Draw the bars: pale while waiting, full while running."""
     rows = lanes.rows[:MAX_LANES]
-    pitch = max(3.0, min(16.0, HEIGHT / max(len(rows), 1)))
+    pitch = max(THIN, min(THICK, HEIGHT / max(len(rows), 1)))
     height = pitch * len(rows)
     detailed = lanes.size <= DETAILED
     told = 0
     bars: list[str] = []
-    for number, row in enumerate(rows):
-        pen = Pen(lanes.scale, number * pitch, pitch - (1 if pitch < 8 else 2))  # noqa: PLR2004
+    for lane, row in enumerate(rows):
+        pen = Pen(lanes.scale, lane * pitch, pitch - (1 if pitch < ROOMY else 2))
         # In a crowd only those are told from each other that went wrong.
         loud = [s for s in row if detailed or s.outcome in {"failed", "unknown"}]
         loud = loud if detailed else loud[: max(0, FAILURES - told)]
@@ -266,7 +269,8 @@ class Pen:
         joined: list[list[float]] = []
         for begin, end in times:
             left, right = self.scale.x(begin), self.scale.x(end)
-            if joined and left - joined[-1][1] < NARROW and right - left < 2:  # noqa: PLR2004
+            near = joined and left - joined[-1][1] < NARROW
+            if near and right - left < BROAD:
                 joined[-1][1] = max(joined[-1][1], right)
             else:
                 joined.append([left, max(right, left + NARROW)])
@@ -385,10 +389,10 @@ def number(value: float) -> str:
 
 def say_seconds(seconds: float) -> str:
     """Say a duration in the units that people use."""
-    if seconds < 60:  # noqa: PLR2004
+    if seconds < MINUTE:
         return f"{seconds:.3g} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
+    minutes, rest = divmod(round(seconds), MINUTE)
+    hours, minutes = divmod(minutes, HOUR // MINUTE)
     if hours:
         return f"{hours} h {minutes:02} min" if minutes else f"{hours} h"
     return f"{minutes} min {rest:02} s" if rest else f"{minutes} min"
