@@ -13,7 +13,7 @@ from collections.abc import (
 from contextlib import aclosing
 from typing import Any
 
-from .exceptions import InvalidArgument
+from .exceptions import InvalidArgument, RemoteProtocolError
 from .sansio.dialect import Page, Query, note_page
 
 
@@ -23,6 +23,38 @@ Row = dict[str, Any]
 """A row as the service wrote it."""
 
 Fetch = Callable[[Query], Awaitable[Page]]
+
+STALE_PAGES = 3
+"""
+Pages in a row that may show what earlier ones did, or nothing.
+
+Rows that are added while we page push others onto the next page, a whole page of them
+at times. A service that does not page at all repeats itself for ever.
+"""
+
+
+class Shown:
+    """What the pages have shown so far: one number for each, however long it was."""
+
+    def __init__(self) -> None:
+        self._pages: set[int] = set()
+        self._stale = 0
+
+    def take(self, page: Page) -> None:
+        """
+        Remember a page.
+
+        Raises:
+            RemoteProtocolError: the pages go on and on, and show nothing new.
+        """
+        keys = frozenset(map(_key, page.rows))
+        mark = hash(keys)
+        known = None not in keys and (not keys or mark in self._pages)
+        self._pages.add(mark)
+        self._stale = self._stale + 1 if known else 0
+        if self._stale >= STALE_PAGES and page.next is not None:
+            found = f"{self._stale} pages in a row that show nothing new"
+            raise RemoteProtocolError("a page of other rows", None, found)
 
 
 class Rows(Coroutine[Any, Any, list[Row]]):
@@ -46,13 +78,15 @@ class Rows(Coroutine[Any, Any, list[Row]]):
         Go through the pages as the service cuts them.
 
         Raises:
-            RemoteProtocolError: the pages do not advance.
+            RemoteProtocolError: the pages do not advance, or show nothing new.
         """
         query: Query | None = self._query
         read: set[tuple[int, str | None]] = set()
+        shown = Shown()
         while query is not None:
             note_page(query, read)
             page = await self._fetch(query)
+            shown.take(page)
             yield page
             query = page.next
 

@@ -238,6 +238,36 @@ async def test_rows_without_a_comparable_id(key: Any) -> None:
     assert [key] * 3 == ids(await Shelf(key, key, key).select())
 
 
+@pytest.mark.parametrize(
+    ("pages", "expected"),
+    [
+        pytest.param(["ab"], "ab", id="the same page for ever"),
+        pytest.param(["ab", "cd"], "abcd", id="a circle of two"),
+        pytest.param(["ab", "", ""], "ab", id="nothing for ever"),
+    ],
+)
+async def test_pages_that_show_nothing_new(pages: list[str], expected: str) -> None:
+    """Pages that go on and on without anything new are an error, not a busy loop."""
+    asked: list[int] = []
+
+    async def fetch(query: Query) -> Page:
+        asked.append(query.offset)
+        shown = pages[len(asked) % len(pages) - 1]
+        follows = attrs.evolve(query, offset=query.offset + 2)
+        return Page(rows=[{"id": each} for each in shown], next=follows)
+
+    async def collect() -> None:
+        async for row in Rows(fetch, Query(), None):
+            seen.add(row["id"])
+
+    seen: set[str] = set()
+    with pytest.raises(RemoteProtocolError, match="3 pages in a row"):
+        await collect()
+
+    assert set(expected) == seen
+    assert len(asked) <= 5
+
+
 async def test_rows_without_an_id() -> None:
     """Rows need no id."""
     shelf = Shelf()
