@@ -275,8 +275,9 @@ class LocalServer:
         """Say why a request must come from a foreign page; empty if it need not."""
         if self._guarded:
             return ""
-        origin = request.headers.get("Origin")
-        return complaint(request.headers.get("Host", ""), origin)
+        headers = request.headers
+        host, site = headers.get("Host", ""), headers.get("Sec-Fetch-Site")
+        return complaint(host, headers.get("Origin"), site)
 
     async def _send(self, request: Request) -> None:
         """Call a task-state hook; what it answers does not matter."""
@@ -324,6 +325,8 @@ async def pour(request: web.Request, response: Streamed) -> web.StreamResponse:
     try:
         async for piece in response.pieces:
             await stream.write(piece)
+    except ConnectionError:  # the client went away
+        return drop(request)
     except Exception:
         LOGGER.exception("a streamed answer failed")
         return drop(request)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 import heapq
+import math
 from typing import Any, TypeVar, overload
 
 import attrs
@@ -38,6 +39,9 @@ __all__ = ["Simulator"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+MOST_KEPT = 2**30
+"""Bytes of results that are kept of tasks that have ended."""
+
 INSTANT = 1e-6
 """Seconds within which two times are the same; floats near the epoch are coarse."""
 
@@ -49,16 +53,24 @@ class Simulator:
     Args:
         parallel: how many tasks run at the same time at most.
         startup: seconds from the assignment of a place to the start of the run.
+        keep: how many tasks that have ended are remembered at most, and not more of
+            them than have ``MOST_KEPT`` bytes of results; the oldest are forgotten.
         new_id: gives the ids of new tasks, each once.
     """
 
     def __init__(
-        self, *, parallel: int = 2, startup: float = 0.0, new_id: Callable[[], str]
+        self,
+        *,
+        parallel: int = 2,
+        startup: float = 0.0,
+        keep: int = 100_000,
+        new_id: Callable[[], str],
     ) -> None:
         if parallel < 1:
             raise InvalidArgument("parallel", parallel, "must be at least 1")
         self.parallel = parallel
         self.startup = startup
+        self.keep = keep
         self.services: dict[str, Service] = {}
         self.tables: dict[str, Sequence[Mapping[str, Any]]] = {}
         """Rows by the name of their table, for services that run over data."""
@@ -73,6 +85,9 @@ class Simulator:
         self.submissions: Counter[Submitted] = Counter()
         """How often each (service, bytes) was submitted: the truth, for tests."""
 
+        self.changes = 0
+        """Grows whenever a task comes, goes or changes its state."""
+
         self._new_id = new_id
         self._created = 0
         self._tasks: dict[int, SimulatedTask] = {}
@@ -82,6 +97,8 @@ class Simulator:
         self._held: dict[str, list[int]] = {}
         self._starting: list[tuple[float, int]] = []
         self._active: dict[int, SimulatedTask] = {}
+        self._ended: dict[int, SimulatedTask] = {}
+        self._kept = 0
         self._said: list[Action] = []
 
     # --- services ------------------------------------------------------------
@@ -144,9 +161,8 @@ class Simulator:
         self, realm: str, task_id: str, run: int | None = None
     ) -> SimulatedTask | None:
         """Return a task; of a recurring one this run, or by default the last."""
-        runs = self._runs.get((realm, task_id), [])
-        wanted = [task for task in runs if run is None or task.run == run]
-        return wanted[-1] if wanted else None
+        runs = reversed(self._runs.get((realm, task_id), ()))
+        return next((task for task in runs if run is None or task.run == run), None)
 
     def tasks(self, realm: str) -> Iterator[SimulatedTask]:
         """Yield the tasks of a realm in the order of their creation."""
@@ -167,6 +183,9 @@ class Simulator:
         """Remove a task. Deleting the waiting run of a recurring one ends it."""
         if self._tasks.pop(task.number, None) is None:
             return
+        self.changes += 1
+        if self._ended.pop(task.number, None) is not None:
+            self._kept -= size_of(task)
         if task.number in self._active:
             self._abandon(task)
         key = (task.order.realm, task.id)
@@ -215,6 +234,9 @@ class Simulator:
         task.ended_at = now
         task.order = attrs.evolve(task.order, payload=b"")
         self._change(task, outcome.state, now)
+        self._ended[task.number] = task
+        self._kept += size_of(task)
+        self._forget_old()
 
     # --- the queue -----------------------------------------------------------
 
@@ -222,6 +244,7 @@ class Simulator:
         self, task_id: str, order: Order, now: float, run: int | None, due: float | None
     ) -> SimulatedTask:
         self._created += 1
+        self.changes += 1
         task = SimulatedTask(
             id=task_id,
             number=self._created,
@@ -281,8 +304,15 @@ class Simulator:
             service = task.order.wrap(service)
         self._said.append(Start(task, service, task.order.payload))
         if task.run is not None and task.order.interval is not None:
-            due = (task.due or task.created_at) + task.order.interval
+            due = next_due(task.due or task.created_at, task.order.interval, now)
             self._create(task.id, task.order, now, task.run + 1, due)
+
+    def _forget_old(self) -> None:
+        """Forget what ended first, but not what ended last."""
+        while len(self._ended) > 1 and (
+            len(self._ended) > self.keep or self._kept > MOST_KEPT
+        ):
+            self.delete(next(iter(self._ended.values())))
 
     def _abandon(self, task: SimulatedTask) -> None:
         del self._active[task.number]
@@ -293,4 +323,16 @@ class Simulator:
 
     def _change(self, task: SimulatedTask, state: State, now: float) -> None:
         task.state = state
+        self.changes += 1
         self._said.append(Changed(task, state, now))
+
+
+def size_of(task: SimulatedTask) -> int:
+    """Return the bytes of a task's result."""
+    return 0 if task.outcome is None else len(task.outcome.content)
+
+
+def next_due(due: float, interval: float, now: float) -> float:
+    """Return when a recurring task is due next; what was missed is not made up for."""
+    missed = max(0, math.floor((now - due) / interval))
+    return due + (missed + 1) * interval

@@ -83,11 +83,17 @@ class SqliteStorage:
         execute("COMMIT")
 
     def read(self) -> Sequence[Item]:
-        """Return all items in the order in which they were first written."""
-        rows = self._connection.execute(
-            "SELECT realm, key, value FROM item ORDER BY number"
-        )
-        return [Item(*row) for row in rows]
+        """
+        Return all items in the order in which they were first written.
+
+        Raises:
+            ConfigError: the file is damaged.
+        """
+        query = "SELECT realm, key, value FROM item ORDER BY number"
+        try:
+            return [Item(*row) for row in self._connection.execute(query)]
+        except sqlite3.Error as exc:
+            raise ConfigError(f"file {self._path}", str(exc)) from exc
 
     def write(self, items: Iterable[Item]) -> None:
         """Write items, all or none; they are on the disk when this returns."""

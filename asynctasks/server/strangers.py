@@ -20,17 +20,19 @@ ABSOLUTE = re.compile(r"\Ahttps?://[^/?]*", re.IGNORECASE)
 PRINTABLE = "".join(chr(code) for code in range(0x21, 0x7F))
 
 
-def complaint(host: str, origin: str | None) -> str:
+def complaint(host: str, origin: str | None, site: str | None = None) -> str:
     """
     Say why a request must come from a foreign web page; empty if it need not.
 
     Args:
         host: the header of that name.
         origin: the header of that name, where there is one.
+        site: ``Sec-Fetch-Site``, which browsers also send where they send no origin,
+            as with images and links.
     """
     if not is_here(f"http://{host}"):
         return f"the host {host!r} is not this machine"
-    if origin is not None and not is_here(origin):
+    if site == "cross-site" or (origin is not None and not is_here(origin)):
         return "web pages of other sites may not use this server"
     return ""
 

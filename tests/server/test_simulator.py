@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 import pytest
 
 from asynctasks.exceptions import InvalidArgument
+from asynctasks.server import simulator as module
 from asynctasks.server.simulator import Simulator
 from asynctasks.server.tasks import (
     Interrupt,
@@ -67,6 +68,50 @@ def test_times() -> None:
         task.running_at,
         task.ended_at,
     )
+
+
+def test_old_tasks_are_forgotten() -> None:
+    """Of the tasks that have ended only so many are kept, the latest."""
+    simulator = build(parallel=9)
+    simulator.keep = 2
+    tasks = [simulator.submit(Order(service="solve"), 0.0) for _ in range(5)]
+    simulator.advance(0.0)
+    for task in (tasks[3], tasks[0], tasks[1], tasks[2]):
+        simulator.finished(task, DONE, 1.0)
+    simulator.delete(tasks[1])
+
+    assert [tasks[2], tasks[4]] == list(simulator.tasks(""))
+
+
+def test_large_results_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results are kept up to so many bytes together, the latest in any case."""
+    monkeypatch.setattr(module, "MOST_KEPT", 10)
+    simulator = build(parallel=9)
+    tasks = [simulator.submit(Order(service="solve"), 0.0) for _ in range(4)]
+    simulator.advance(0.0)
+    found = []
+    for task, size in zip(tasks, (6, 4, 1, 99), strict=True):
+        outcome = attrs.evolve(DONE, content=b"x" * size)
+        simulator.finished(task, outcome, 1.0)
+        found.append([each.number for each in simulator.tasks("") if each.outcome])
+
+    assert [[1], [1, 2], [2, 3], [4]] == found
+
+
+@pytest.mark.parametrize(
+    ("interval", "now", "due"),
+    [(10.0, 5.0, 15.0), (10.0, 5.5, 15.0), (10.0, 36.0, 45.0), (1e-3, 1e9, 1e9)],
+)
+def test_missed_runs(interval: float, now: float, due: float) -> None:
+    """Runs that were missed are not made up for; the others keep their rhythm."""
+    simulator = build()
+    order = Order(service="solve", not_before=5.0, interval=interval)
+    task = simulator.submit(order, 0.0)
+    simulator.advance(now)
+    following = simulator.task("", task.id)
+
+    assert following is not None
+    assert (1, due) == (following.run, pytest.approx(following.due))
 
 
 def test_not_before() -> None:

@@ -66,6 +66,18 @@ def test_foreign_file(tmp_path: Path, text: str) -> None:
         SqliteStorage(path)
 
 
+def test_damaged(tmp_path: Path) -> None:
+    """A file whose items cannot be read is named."""
+    path = tmp_path / "data"
+    storage = SqliteStorage(path)
+    storage.write([Item("r", str(n), bytes(1000)) for n in range(100)])
+    storage.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    with pytest.raises(ConfigError, match="malformed"):
+        SqliteStorage(path).read()
+
+
 def test_no_database(tmp_path: Path) -> None:
     """A file that is no database is named."""
     path = tmp_path / "data"

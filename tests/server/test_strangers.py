@@ -27,6 +27,15 @@ def test_complaint(host: str, origin: str | None, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("site", "refused"),
+    [("cross-site", True), ("same-site", False), ("none", False), (None, False)],
+)
+def test_site(site: str | None, refused: bool) -> None:
+    """What a foreign page has loaded is refused, even if it tells no origin."""
+    assert refused is bool(complaint("localhost", None, site))
+
+
+@pytest.mark.parametrize(
     ("raw", "expected"),
     [
         ("/a%20b?c=d", "/a%20b?c=d"),

@@ -20,6 +20,9 @@ __all__ = ["AimmsApp", "Rules", "build_hook_url", "submit"]
 
 CENTURY = 100 * 365 * 86400
 
+SHORTEST = 1.0
+"""Seconds between the runs of a recurring task at least."""
+
 
 @attrs.frozen
 class AimmsApp:
@@ -115,6 +118,10 @@ def scheduled(call: Call) -> dict[str, float | None]:
         raise Refused(400, "InvalidParameter", message)
     due = due if after is None else call.now + after
     interval = call.parsed("scheduleInterval", parse_duration)
+    if interval is not None and interval < SHORTEST:
+        # Of the vendor's no limit is known; this one keeps clients from flooding us.
+        message = f"scheduleInterval is at least {SHORTEST:g} second"
+        raise Refused(400, "InvalidParameter", message)
     return {"not_before": due, "interval": interval}
 
 

@@ -111,17 +111,15 @@ class Call:
             raise self.bad_request()
         return document
 
-    def bad_request(self) -> Refused:
-        """Return the refusal of Spring Boot."""
-        return Refused(
-            400,
-            {
-                "timestamp": write_zulu(self.now),
-                "status": 400,
-                "error": "Bad Request",
-                "path": self.request.path,
-            },
-        )
+    def bad_request(self, message: str = "") -> Refused:
+        """Return the refusal of Spring Boot; it says why where that helps."""
+        document = {
+            "timestamp": write_zulu(self.now),
+            "status": 400,
+            "error": "Bad Request",
+            "path": self.request.path,
+        }
+        return Refused(400, document | ({"message": message} if message else {}))
 
     # --- answers -------------------------------------------------------------
 

@@ -182,9 +182,10 @@ def properties_of(call: Call, text: str | None) -> dict[str, Any]:
 def create_collection(call: Call) -> Response:
     """Make a collection; its answer has neither id nor identifier."""
     document = call.document()
+    check_texts(call, document)
     name, kind = document.get("name"), document.get("fileType")
-    if not isinstance(name, str) or not isinstance(kind, str):
-        raise call.bad_request()
+    if name is None or kind is None:
+        raise call.bad_request("name and fileType are needed")
     mine = [c for c in call.store.collections.values() if c.owner is call.user]
     if any(each.name == name for each in mine):
         raise Refused(409, {"message": "Collection name already in use"})
@@ -206,10 +207,20 @@ def update_collection(call: Call) -> Response:
     """Change what is given of a collection."""
     collection = call.entity(call.store.collections)
     document = call.document()
+    check_texts(call, document)
+    if document.get("name", "") is None:
+        raise call.bad_request("a collection has a name")
     for key, name in CHANGEABLE.items():
         if key in document:
             setattr(collection, name, document[key])
     return call.answer(call.writer.collection(collection, "stored", 0))
+
+
+def check_texts(call: Call, document: Mapping[str, Any]) -> None:
+    """Refuse a collection whose properties are no texts."""
+    for name in ("name", "fileType", "productsType", "description"):
+        if not isinstance(document.get(name), str | None):
+            raise call.bad_request(f"{name} is a text")
 
 
 CHANGEABLE = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 import itertools
+import math
 from typing import Any
 
 from .calls import Call, Refused
@@ -23,6 +24,9 @@ __all__ = [
     "relaunch_failed",
     "terminate",
 ]
+
+MOST_PARTS = 10_000
+"""Sub-jobs of a job; which limit Insula has is not documented."""
 
 SINGLE_INPUT = "input"
 """What a sub-job gets its value as, where the service names no input of its own."""
@@ -46,6 +50,8 @@ def create_config(call: Call) -> Response:
         parent=call.referred(call.store.jobs, document.get("parent")),
         parallel=tuple(texts_of(call, document.get("parallelParameters") or [])),
     )
+    if count_parts(wanted) > MOST_PARTS:
+        raise call.bad_request(f"a job has {MOST_PARTS} sub-jobs at most")
     config = find_equal(call, wanted)
     location = f"{call.writer.base}/jobConfigs/{config.id}"
     return call.answer(call.writer.config(config), 201, location)
@@ -61,16 +67,12 @@ def texts_of(call: Call, values: Any) -> list[str]:
 def find_equal(call: Call, wanted: Config) -> Config:
     """Return the stored configuration that is equal, or store this one."""
 
-    def essence(config: Config) -> tuple[Any, ...]:
-        inputs = {name: frozenset(values) for name, values in config.inputs.items()}
-        return config.owner, config.offer, inputs, config.parent, config.parallel
-
-    for known in call.store.configs.values():
-        if essence(known) == essence(wanted):
-            known.label = wanted.label
-            return known
+    known = call.store.equal_config(wanted)
+    if known is not None:
+        known.label = wanted.label
+        return known
     wanted.id = call.store.next_id("jobConfigs")
-    call.store.configs[wanted.id] = wanted
+    call.store.add_config(wanted)
     return wanted
 
 
@@ -102,14 +104,14 @@ def part_of(call: Call, parent: Job, inputs: dict[str, list[str]]) -> Config:
         label=parent.config.label,
         parent=parent,
     )
-    call.store.configs[part.id] = part
+    call.store.add_config(part)
     return part
 
 
 def split(config: Config) -> Iterator[dict[str, list[str]]]:
     """Yield the inputs of every job that a configuration means."""
     key = config.offer.parallel_key
-    names = [*config.parallel, *([key] if key is not None else [])]
+    names = split_names(config)
     choices = [config.inputs.get(name, []) for name in names]
     for values in itertools.product(*choices):
         inputs = {n: each for n, each in config.inputs.items() if n not in names}
@@ -117,6 +119,17 @@ def split(config: Config) -> Iterator[dict[str, list[str]]]:
             renamed = name == key and config.offer.about.parallel_input is None
             inputs[SINGLE_INPUT if renamed else name] = [value]
         yield inputs
+
+
+def split_names(config: Config) -> list[str]:
+    """Return the inputs that are split."""
+    key = config.offer.parallel_key
+    return [*config.parallel, *([key] if key is not None else [])]
+
+
+def count_parts(config: Config) -> int:
+    """Count the jobs that a configuration means."""
+    return math.prod(len(config.inputs.get(n, [])) for n in split_names(config))
 
 
 def new_job(call: Call, config: Config) -> Job:
@@ -219,4 +232,4 @@ def estimate(call: Call) -> Response:
 
 def price(config: Config) -> float:
     """Return what all jobs of a configuration cost together."""
-    return config.offer.about.cost * len(list(split(config)))
+    return config.offer.about.cost * count_parts(config)

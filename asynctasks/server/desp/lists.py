@@ -60,7 +60,7 @@ def one_config(call: Call) -> Response:
 def delete_config(call: Call) -> Response:
     """Remove a configuration; jobs of it keep theirs."""
     config = call.entity(call.store.configs)
-    del call.store.configs[config.id]
+    call.store.drop_config(config)
     return Response(204)
 
 

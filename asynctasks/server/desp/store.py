@@ -7,7 +7,7 @@ parent from its sub-jobs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import attrs
@@ -53,6 +53,13 @@ class Config:
     label: str | None = None
     parent: Job | None = None
     parallel: tuple[str, ...] = ()
+
+    @property
+    def essence(self) -> tuple[Hashable, ...]:
+        """What equal configurations have in common: all but id and label."""
+        inputs = frozenset((n, frozenset(each)) for n, each in self.inputs.items())
+        parent = None if self.parent is None else self.parent.id
+        return self.owner.id, self.offer.id, inputs, parent, self.parallel
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -174,6 +181,7 @@ class Store:
         self.new_id = new_id
         self.users: dict[str, User] = {}
         self.configs: dict[int, Config] = {}
+        self._equal: dict[tuple[Hashable, ...], Config] = {}
         self.jobs: dict[int, Job] = {}
         self.files: dict[int, PlatformFile] = {}
         self.collections: dict[int, Collection] = {}
@@ -184,6 +192,7 @@ class Store:
         """Jobs whose end was not yet taken in, in the order of their launch."""
 
         self._wallet = wallet
+        self._seen = -1
 
     def next_id(self, kind: str) -> int:
         """Return the next id of a kind."""
@@ -198,6 +207,27 @@ class Store:
             self.simulator.quotas[user.realm] = self.quota
         return self.users[name]
 
+    # --- configurations ------------------------------------------------------
+
+    def add_config(self, config: Config) -> None:
+        """Store a configuration; of too many the oldest goes."""
+        self.configs[config.id] = config
+        self._equal.setdefault(config.essence, config)
+        while len(self.configs) > self.simulator.keep:
+            self.drop_config(next(iter(self.configs.values())))
+
+    def equal_config(self, wanted: Config) -> Config | None:
+        """Return the stored configuration that is equal, if there is one."""
+        return self._equal.get(wanted.essence)
+
+    def drop_config(self, config: Config) -> None:
+        """Remove a configuration; jobs of it keep theirs."""
+        del self.configs[config.id]
+        if self._equal.get(config.essence) is config:
+            del self._equal[config.essence]
+
+    # --- jobs ----------------------------------------------------------------
+
     def settle(self, ingest: Callable[[Job], None]) -> None:
         """
         Take in what the tasks did meanwhile.
@@ -205,6 +235,9 @@ class Store:
         Args:
             ingest: is called with each job that has completed.
         """
+        if self._seen == self.simulator.changes:
+            return  # nothing happened since
+        self._seen = self.simulator.changes
         ahead: dict[str, int] = {}
         parents: set[Job] = set()
         for job in list(self.open.values()):
@@ -227,6 +260,18 @@ class Store:
             ahead[realm] = ahead.get(realm, 0) + 1
         for parent in parents:
             self._settle_parent(parent)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Let the oldest jobs go, where there are too many that have ended."""
+        while len(self.jobs) > self.simulator.keep:
+            job = next(iter(self.jobs.values()))
+            if job.id in self.open or any(part.id in self.open for part in job.parts):
+                return
+            for each in (job, *job.parts):
+                self.jobs.pop(each.id, None)
+                for file in each.files:
+                    self.files.pop(file.id, None)
 
     def _is_known(self, owner: User, task: SimulatedTask) -> bool:
         return self.simulator.task(owner.realm, task.id) is task

@@ -19,6 +19,9 @@ __all__ = ["Tokens"]
 ANYBODY = "user"
 """Who asks, where nobody says."""
 
+MOST_TOKENS = 10_000
+"""Tokens of a kind that are remembered; the oldest are forgotten."""
+
 REFRESH_LIFE = 6
 """How many times longer than an access token its refresh token lives."""
 
@@ -84,6 +87,10 @@ class Tokens:
         return self._issue(issued.user, now)
 
     def _issue(self, user: str, now: float) -> Response:
+        for issued in (self._access, self._refresh):
+            # An ended token is known for a while: where any key is good, it is not.
+            while len(issued) >= MOST_TOKENS:
+                del issued[next(iter(issued))]
         access, refresh = self._new_id(), self._new_id()
         life, longer = self._life, self._life * REFRESH_LIFE
         self._access[access] = Issued(user, now + life)

@@ -80,6 +80,9 @@ def arguments(
     if call.function == "do-eval":
         yield (inputs, context) if service.takes_context else (inputs,), {}
         return
+    if call.function == "index-apply" and len(call.pieces) > SIZE_LIMIT:
+        # Each run gives one item of the result: none of them has to be made.
+        raise ScriptFailed(f"Output exceeds maximum length {SIZE_LIMIT}")
     for piece in call.pieces:
         context.check()
         yield (piece,), dict(inputs or {})

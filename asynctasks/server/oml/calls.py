@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -48,7 +48,7 @@ class ScriptCall:
     time_limit: int = TIME_LIMITS[0]
     graphics: bool = False
     comments: str | None = None
-    pieces: tuple[Any, ...] = attrs.field(default=(), repr=False)
+    pieces: Sequence[Any] = attrs.field(default=(), repr=False)
     """What the script is called with, one after the other: rows, or an index."""
 
     names: tuple[str, ...] = ()
@@ -144,12 +144,12 @@ def parsed(text: str) -> Any:
 
 def cut(
     function: str, document: Mapping[str, Any], tables: Tables
-) -> tuple[tuple[Any, ...], tuple[str, ...]]:
+) -> tuple[Sequence[Any], tuple[str, ...]]:
     """Return what the script is called with, and the names of the groups."""
     if function == "do-eval":
         return (), ()
     if function == "index-apply":
-        return tuple(range(1, whole(document, "times") + 1)), ()
+        return range(1, whole(document, "times") + 1), ()
     try:
         rows = select(tables, member(document, "input", str, ""))
         if function == "group-apply":

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Drawn", "draw_png", "register"]
 
+MOST_DOTS = 100_000
+
 SIDE = 24
 """Pixels of a side of the image."""
 
@@ -60,6 +62,8 @@ def group_count(dat: Sequence[Row]) -> list[list[Row]]:
 def red_dots(inputs: Mapping[str, Any] | None) -> Drawn:
     """Draw ``num_dots`` dots (100 by default) on a falling line."""
     number = int((inputs or {}).get("num_dots", 100))
+    if number > MOST_DOTS:
+        raise ValueError(f"num_dots: {MOST_DOTS} at most")
     rows = [{"id": each, "val": each / 100} for each in range(number)]
     dots = {(each % SIDE, each * SIDE // max(number, 1)) for each in range(number)}
     return Drawn(rows, [draw_png(dots)])

@@ -198,7 +198,7 @@ class OmlService:
         packed = "gzip" in request.headers.get("Accept-Encoding", "")
         if packed and len(body) >= WORTH_PACKING:
             headers["Content-Encoding"] = "gzip"
-            body = gzip.compress(body, mtime=0)
+            body = gzip.compress(body, compresslevel=1, mtime=0)
         return attrs.evolve(response, headers=Headers(headers), body=body)
 
     def _dress_late(
@@ -360,12 +360,12 @@ class OmlService:
     def preload(self, call: Call) -> Response:
         """Load an environment."""
         document = read_object(call.request)
-        name, loaded = document.get("envName"), self._loaded(call)
+        name, loaded = str(document.get("envName")), self._loaded(call)
         if name not in {each["name"] for each in ENVIRONMENTS}:
             raise OmlRefused(400, f"Environment not found with name {name}")
         if name in loaded and document.get("overwrite") is not True:
             raise OmlRefused(400, f"Environment {name} is already preloaded")
-        loaded[str(name)] = call.now
+        loaded[name] = call.now
         # The name of the key is not documented.
         return answer({"job_id": f"OML-PRELOAD-{name}"})
 

@@ -101,6 +101,8 @@ def test_schedule(query: str, due: float | None, interval: float | None) -> None
         "scheduleFor=9999-12-31",
         "scheduleFor=0001-01-01%20%2B23:59",
         "scheduleInterval=0%20days",
+        "scheduleInterval=PT0.0001S",
+        "scheduleInterval=PT0.999S",
         "scheduleIn=1%20day&scheduleFor=2023-11-24",
     ],
 )

@@ -203,7 +203,17 @@ def test_upload_of_the_same_name() -> None:
 # --- collections -------------------------------------------------------------
 
 
-@pytest.mark.parametrize("body", [b"", {}, {"name": "x"}, {"fileType": "X"}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        {},
+        {"name": "x"},
+        {"fileType": "X"},
+        {"name": 1, "fileType": "X"},
+        {"name": "x", "fileType": "X", "description": 7},
+    ],
+)
 def test_bad_collection(body: Any) -> None:
     """A collection has a name and a type."""
     assert 400 == DespWorld().ask("POST", "/collections", body).status
@@ -219,6 +229,18 @@ def test_collection_of_the_same_name() -> None:
     ]
 
     assert [409, 201] == found
+
+
+@pytest.mark.parametrize(
+    "change", [{"name": 7}, {"name": None}, {"description": []}, {"productsType": {}}]
+)
+def test_bad_update(change: Any) -> None:
+    """A collection does not become what it could not have been made."""
+    world, _ = with_collection()
+    before = world.get("/collections/1")
+
+    assert 400 == world.ask("PATCH", "/collections/1", change).status
+    assert before == world.get("/collections/1")
 
 
 def test_update_and_delete_collection() -> None:

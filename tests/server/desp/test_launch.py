@@ -36,6 +36,21 @@ def test_bad_configuration(body: Any) -> None:
     assert (400, "Bad Request") == (answer.status, answer.json()["error"])
 
 
+def test_too_many_parts() -> None:
+    """Inputs that multiply to more sub-jobs than anybody wants are refused at once."""
+    names = [f"p{n}" for n in range(9)]
+    inputs = {name: [str(n) for n in range(10)] for name in names}
+    document = {"service": "x/services/1", "inputs": inputs}
+    answer = DespWorld().ask(
+        "POST", "/jobConfigs", {**document, "parallelParameters": names}
+    )
+
+    assert (400, "a job has 10000 sub-jobs at most") == (
+        answer.status,
+        answer.json()["message"],
+    )
+
+
 def test_seed_link() -> None:
     """The guide's link to the service, which lacks a slash, is understood."""
     document = {"service": "https://hostsecure/api/v2.0/services/20", "inputs": {}}

@@ -46,6 +46,22 @@ def test_quota_holds_tasks_back() -> None:
     assert ["COMPLETED", "RUNNING", "CANCELLED", "RUNNING"] == words(world, *mine)
 
 
+def test_old_jobs_go() -> None:
+    """Of too many jobs the oldest go with their files, but no open ones."""
+    world = DespWorld()
+    first = world.launch({"a": ["1"]})
+    parent = world.launch({"parallelInputs": ["a", "b"]}, 21)
+    for job in (first, *parent.parts):
+        world.end(job, content=b"x", content_type="text/plain")
+    world.simulator.keep = 3
+    open_job = world.launch({"a": ["2"]})
+    latest = world.launch({"a": ["3"]})
+    world.end(latest)
+
+    assert [open_job.id, latest.id] == list(world.store.jobs)
+    assert ({}, 3) == (world.store.files, len(world.store.configs))
+
+
 @pytest.mark.parametrize(
     ("ends", "expected"),
     [

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import pytest
 
 from asynctasks.sansio.http import Headers, Request, Response
+from asynctasks.server.desp import tokens as module
 from asynctasks.server.desp.tokens import Tokens
 
 
@@ -69,6 +70,15 @@ def test_access_token_ends(api_key: str | None) -> None:
     found = [server.user_of(signed, now) for now in (10.0, 309.9, 310.0)]
 
     assert ["me", "me", None] == found
+
+
+def test_tokens_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of very many tokens the oldest are forgotten."""
+    monkeypatch.setattr(module, "MOST_TOKENS", 2)
+    server = tokens()
+    signed = [f"Bearer {grant(server)['access_token']}" for _ in range(3)]
+
+    assert [None, "me", "me"] == [server.user_of(each, 0.0) for each in signed]
 
 
 def test_refresh() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import json
 from typing import Any
 
+import attrs
 import pytest
 
 from asynctasks.exceptions import TaskCancelled
@@ -117,6 +118,16 @@ def test_row_apply() -> None:
 def test_index_apply() -> None:
     """A script gets the number of its run."""
     assert {"result": [1, 4, 9]} == run(lambda i: i * i, call("index-apply", 1, 2, 3))
+
+
+def test_endless_index() -> None:
+    """More runs than a result has items fail before the first."""
+    ran: list[int] = []
+    how = attrs.evolve(call("index-apply"), pieces=range(2**31))
+    with pytest.raises(ScriptFailed, match="Output exceeds maximum length"):
+        run(ran.append, how)
+
+    assert [] == ran
 
 
 @pytest.mark.parametrize(

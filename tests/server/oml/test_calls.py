@@ -62,7 +62,7 @@ def test_pieces(
     """The data are cut into what the script is called with."""
     call = parse(function, document)
 
-    assert (pieces, names) == (call.pieces, call.names)
+    assert (pieces, names) == (tuple(call.pieces), call.names)
 
 
 @pytest.mark.parametrize("key", ["parameters", "parameter"])

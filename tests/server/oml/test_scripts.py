@@ -47,6 +47,12 @@ def test_red_dots(inputs: Any, number: int) -> None:
     assert drawn.images[0].startswith(b"\x89PNG\r\n\x1a\n")
 
 
+def test_too_many_dots() -> None:
+    """More dots than memory are refused."""
+    with pytest.raises(ValueError, match="num_dots"):
+        run("RandomRedDots", {"num_dots": 10**12})
+
+
 def test_png() -> None:
     """The image has its size, its colours and checksums that are right."""
     data = draw_png({(0, 0)})[8:]

@@ -540,8 +540,9 @@ def test_preload() -> None:
     assert 0 == len(world.ask("GET", url).json()["environments"])
 
 
-def test_preload_of_what_there_is_not() -> None:
+@pytest.mark.parametrize("name", ["nope", None, ["seaborn_env"], {}])
+def test_preload_of_what_there_is_not(name: Any) -> None:
     """An environment that is not there cannot be loaded."""
-    answer = OmlWorld().ask("POST", "v2/preload/conda", {"envName": "nope"})
+    answer = OmlWorld().ask("POST", "v2/preload/conda", {"envName": name})
 
     assert 400 == answer.status

@@ -41,7 +41,12 @@ def test_select(statement: str, rows: list[dict[str, Any]]) -> None:
         ("select * from PEOPLE; drop table PEOPLE", "understands"),
         ("select * from NOBODY", "does not exist"),
         ("select SHOE from PEOPLE", "invalid identifier"),
+        ("select from PEOPLE", "understands"),
+        ("select * from PEOPLE;;", "understands"),
+        ("select" + " " * 100_000 + "from", "understands"),
+        ("select " + "a " * 50_000, "understands"),
     ],
+    ids=lambda value: value[:40],
 )
 def test_what_is_not_understood(statement: str, complaint: str) -> None:
     """Any other statement is refused."""
