@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import attrs
 
 from . import codec
-from .answers import expect, field
+from .answers import expect, field, refusal
 from .dialect import Capabilities, Dialect, Launched, Page, Prepared, Query, Reconcile
 from .http import Flow, Headers, Request, Response, Sleep, check_header
 from .task import TaskRef, TaskState, TaskStatus
@@ -53,6 +53,15 @@ STATES: Mapping[str, TaskState] = {
 
 FORBIDDEN = re.compile(r"[/\\?#%\x00-\x1f\x7f-\x9f]")
 """What no name or id of AIMMS holds: it would end a path segment somewhere."""
+
+LONGEST_ID = 1000
+"""Characters of an id at most, as it stands in a path; theirs are UUIDs."""
+
+TOO_LATE = frozenset({400, 404, 409})
+"""What an interrupt may be answered with when the task has just ended."""
+
+CENTURY = 100 * 366 * 24 * 3600.0
+"""Seconds beyond which a duration is none, but a field that was never set."""
 
 INTERRUPTS = ("interrupt-execution", "interrupt-solve")
 
@@ -154,9 +163,7 @@ class AimmsDialect(Dialect):
         response = yield self._build_submit(prepared)
         document = expect(response, 200, 201, 202).json()
         task_id = field(document, "id", str, response, required=True)
-        if not task_id or FORBIDDEN.search(task_id):
-            expected = "an id at $.id that fits into a path"
-            raise RemoteProtocolError(expected, response.redacted(), repr(task_id))
+        _check_id(task_id, response)
         status = None
         # The task is accepted: a state that is missing or odd must not lose its id.
         if isinstance(document.get("state", document.get("status")), str):
@@ -217,7 +224,11 @@ class AimmsDialect(Dialect):
     def poll(self, ref: TaskRef) -> Flow[TaskStatus]:
         """Look once."""
         response = yield Request("GET", self._task(ref), JSON, expect_json=True)
-        return parse_task(expect(response, 200).json(), response)
+        status = parse_task(expect(response, 200).json(), response)
+        shown = status.raw.get("id")
+        if isinstance(shown, str) and shown.casefold() != ref.id.casefold():
+            raise RemoteProtocolError(f"{ref.id} at $.id", response.redacted(), shown)
+        return status
 
     def result(self, ref: TaskRef, status: TaskStatus) -> Flow[Response]:
         """Fetch the response of the task's procedure, as it is."""
@@ -256,7 +267,16 @@ class AimmsDialect(Dialect):
             status = yield from self.poll(ref)  # it began to run in between
         if status.done:
             return status
-        yield from self.interrupt(ref, "interrupt-execution")
+        request = self._build_interrupt(ref, "interrupt-execution")
+        response = yield request
+        if response.status in TOO_LATE:
+            status = yield from self.poll(ref)  # it may have ended in between
+            if status.done:
+                return status
+            refused = refusal(response)
+            refused.request = request.redacted()
+            raise refused
+        _marker(response)
         return attrs.evolve(status, cancel_requested=True)
 
     def interrupt(self, ref: TaskRef, how: str) -> Flow[str | None]:
@@ -270,15 +290,14 @@ class AimmsDialect(Dialect):
             What the service will do where it says so (the local server does:
             ``"interrupt-processed"`` is a task that is over already), else None.
         """
+        return _marker((yield self._build_interrupt(ref, how)))
+
+    def _build_interrupt(self, ref: TaskRef, how: str) -> Request:
         if how not in INTERRUPTS:
             raise InvalidArgument("how", how, f"choose one of {', '.join(INTERRUPTS)}")
         body = codec.dumps({"setstatus": how})
         headers = Headers({**JSON, "Content-Type": "application/json"})
-        response = yield Request("PUT", self._task(ref), headers, body, replayable=True)
-        if not expect(response, 200, 202, 204).body.strip():
-            return None  # the cloud documents no body
-        marker: str | None = field(response.json(), "setstatus", str, response)
-        return marker
+        return Request("PUT", self._task(ref), headers, body, replayable=True)
 
     def delete(self, ref: TaskRef) -> Flow[None]:
         """
@@ -399,11 +418,11 @@ class AimmsDialect(Dialect):
     def _parse_list(self, query: Query, response: Response) -> Page:
         document = response.json()
         if isinstance(document, list):  # the local server: a bare array of all
-            return Page(rows=_rows(document, response), total=len(document))
+            return Page(rows=_rows(document, response, "$"), total=len(document))
         v2 = isinstance(document, dict) and "current_batch" in document
         batch, size = ("current_batch", "total_tasks") if v2 else V1_LIST
         found = field(document, batch, list, response, required=True)
-        rows = _rows(found, response)
+        rows = _rows(found, response, f"$.{batch}")
         # Without the total nobody could tell a short list from a first page.
         total = field(document, size, int, response, required=True)
         seen = query.offset + len(rows)
@@ -417,8 +436,9 @@ class AimmsDialect(Dialect):
         response = yield Request("GET", path, JSON, expect_json=True)
         if response.status == 404:  # noqa: PLR2004
             return None
-        rows = _rows([expect(response, 200).json()], response)
-        return rows[0]
+        document: Mapping[str, Any] = expect(response, 200).json()
+        field(document, "id", str, response, required=True)
+        return document
 
     def delete_one(self, resource: str, key: str) -> Flow[bool]:
         """Remove one task; tell whether there was one."""
@@ -511,10 +531,34 @@ def _words(name: str, value: str) -> str:
     return value
 
 
-def _rows(rows: list[Any], response: Response) -> list[Mapping[str, Any]]:
-    for row in rows:
-        field(row, "id", str, response, required=True)
+def _rows(rows: list[Any], response: Response, place: str) -> list[Mapping[str, Any]]:
+    for number, row in enumerate(rows):
+        key = row.get("id") if isinstance(row, dict) else None
+        if not isinstance(key, str):
+            expected = f"a string at {place}[{number}].id"
+            shown = codec.dumps(key).decode()
+            raise RemoteProtocolError(expected, response.redacted(), shown)
     return rows
+
+
+def _check_id(task_id: str, response: Response) -> None:
+    """Refuse an id with which nobody could ask for the task."""
+    try:
+        fits = len(_name("id", task_id)) <= LONGEST_ID
+    except InvalidArgument:
+        fits = False
+    if not fits:
+        expected = "an id at $.id that fits into a path"
+        shown = repr(task_id[:LONGEST_ID])
+        raise RemoteProtocolError(expected, response.redacted(), shown)
+
+
+def _marker(response: Response) -> str | None:
+    """Return what the service says that it will do, where it says so."""
+    if not expect(response, 200, 202, 204).body.strip():
+        return None  # the cloud documents no body
+    marker: str | None = field(response.json(), "setstatus", str, response)
+    return marker
 
 
 # --- one task ----------------------------------------------------------------
@@ -536,8 +580,8 @@ def parse_task(document: Any, response: Response) -> TaskStatus:
         created_at=parse_time(_either(document, "createdAt", "starttime")),
         started_at=parse_time(document.get("runningAt")),
         ended_at=parse_time(document.get("endedAt")),
-        queue_time=_number(_either(document, "queueTime", "queuetime")),
-        run_time=_number(_either(document, "runTime", "runtime")),
+        queue_time=_seconds(_either(document, "queueTime", "queuetime")),
+        run_time=_seconds(_either(document, "runTime", "runtime")),
         return_code=_code(_either(document, "returnCode", "returncode")),
         message=_message(_either(document, "errorMessage", "errormessage")),
         run=_code(document.get("groupIndex")),
@@ -550,12 +594,9 @@ def _either(document: Mapping[str, Any], v2: str, v1: str) -> Any:
     return document.get(v1) if value is None else value
 
 
-def _number(value: Any) -> float | None:
+def _seconds(value: Any) -> float | None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    try:
-        return float(value) if number else None
-    except OverflowError:  # an integer beyond 1e308
-        return None
+    return float(value) if number and 0 <= value <= CENTURY else None
 
 
 def _code(value: Any) -> int | None:

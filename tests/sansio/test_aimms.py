@@ -14,6 +14,7 @@ import pytest
 
 from asynctasks.exceptions import (
     AsyncTasksError,
+    Conflict,
     ConnectionLost,
     InvalidArgument,
     NotFound,
@@ -422,6 +423,43 @@ def test_odd_submits(document: Any, expected: str) -> None:
     assert expected == str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "task_id", ["", ".", "..", "a/b", "%2e", "a\n", "x" * 1001, "é" * 167]
+)
+def test_an_id_that_nobody_can_ask_for(task_id: str) -> None:
+    """A submit whose answer has no usable id is lost: that is seen at once."""
+    body = json.dumps({"id": task_id, "state": "queued"}).encode()
+    with pytest.raises(RemoteProtocolError, match="fits into a path"):
+        converse(submit(LOCAL, "svc"), Response(200, body=body))
+
+
+@pytest.mark.parametrize("shown", ["7", None, 17])
+def test_a_look_that_names_its_task(shown: Any) -> None:
+    """A look is believed if it is about the task, or does not say what it is about."""
+    body = json.dumps({"id": shown, "state": "completed"}).encode()
+    _, status = converse(LOCAL.poll(REF), Response(200, body=body))
+
+    assert TaskState.SUCCEEDED is status.state
+
+
+def test_a_look_at_another_task() -> None:
+    """A look that is answered with another task tells nothing of this one."""
+    body = json.dumps({"id": "8", "state": "completed"}).encode()
+    with pytest.raises(RemoteProtocolError) as caught:
+        converse(LOCAL.poll(REF), Response(200, body=body))
+
+    assert "expected 7 at $.id, found 8" == str(caught.value)
+
+
+@pytest.mark.parametrize("seconds", [-1, -1e308, 1e308, 10**400, 4e9])
+def test_durations_that_are_none(seconds: float) -> None:
+    """A duration below zero, or of more than a century, is not known."""
+    document = {"state": "running", "queueTime": seconds, "runTime": seconds}
+    status = parse_task(document, Response(200))
+
+    assert (None, None) == (status.queue_time, status.run_time)
+
+
 @pytest.mark.parametrize("state", [None, 7, False, [], {}])
 def test_an_odd_state_does_not_lose_the_id(state: Any) -> None:
     """A task that was accepted keeps its id, whatever else the answer says."""
@@ -456,12 +494,15 @@ def test_an_odd_state_does_not_lose_the_id(state: Any) -> None:
             {"statuses": [], "total_size": 1.5},
             "expected a whole number at $.total_size, found a number",
         ),
-        ([[]], "expected a JSON object, found an array"),
-        ([{}], "expected a value at $.id, found no such field"),
-        ([{"id": None}], "expected a value at $.id, found null"),
+        ([[]], "expected a string at $[0].id, found null"),
+        ([{"id": "a"}, {}], "expected a string at $[1].id, found null"),
         (
             {"current_batch": [{"id": 7}], "total_tasks": 1},
-            "expected a string at $.id, found a whole number",
+            "expected a string at $.current_batch[0].id, found 7",
+        ),
+        (
+            {"statuses": [{"id": ["a"]}], "total_size": 1},
+            'expected a string at $.statuses[0].id, found ["a"]',
         ),
     ],
 )
@@ -857,6 +898,11 @@ def verbs(asked: list[Request | Sleep]) -> list[str]:
             ["GET 7", "DELETE 7", "GET 7"],
             "succeeded",
         ),
+        (
+            [word("running"), Response(409), word("completed")],
+            ["GET 7", "PUT 7", "GET 7"],
+            "succeeded",
+        ),
         ([word("solving"), Response(200)], ["GET 7", "PUT 7"], "running"),
         ([word("running"), Response(202)], ["GET 7", "PUT 7"], "running"),
         (
@@ -876,6 +922,7 @@ def verbs(asked: list[Request | Sleep]) -> list[str]:
         "raced",
         "refused",
         "raced-to-the-end",
+        "ended-just-now",
         "solving",
         "running",
         "running-local",
@@ -896,6 +943,14 @@ def test_cancel(answers: list[Response], verbs_said: list[str], expected: str) -
         status.done,
     )
     assert untouched is not status.cancel_requested
+
+
+def test_refused_cancel_names_what_was_refused() -> None:
+    """A refusal is that of the interrupt, not of the look that came after it."""
+    with pytest.raises(Conflict) as caught:
+        converse(LOCAL.cancel(REF), word("running"), Response(409), word("running"))
+
+    assert "PUT /api/v2/tasks/7 answered 409" == str(caught.value)
 
 
 def test_what_a_cancel_says() -> None:
@@ -919,12 +974,13 @@ def test_what_a_cancel_says() -> None:
         ([word("queued"), Response(500)], ServiceBroken),
         ([word("queued"), Response(302)], RemoteProtocolError),
         ([word("queued"), Response(405), Response(404)], NotFound),
-        ([word("running"), Response(404)], NotFound),
+        ([word("running"), Response(404), Response(404)], NotFound),
+        ([word("running"), Response(409), word("running")], Conflict),
         ([word("running"), Response(405)], RequestRejected),
         ([word("running"), Response(503)], ServiceBroken),
         ([word("running"), ConnectionLost("reset")], ConnectionLost),
     ],
-    ids=range(9),
+    ids=range(10),
 )
 def test_cancels_that_fail(
     answers: list[Response | BaseException], expected: type[AsyncTasksError]
