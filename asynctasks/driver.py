@@ -46,10 +46,14 @@ __all__ = ["Driver", "Limits"]
 T = TypeVar("T")
 
 OK = 200
+UNAUTHORIZED = 401
 TOO_MANY = 429
 SERVER_FAULT = 500
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+KEPT = 64
+"""Headers whose signed form is kept; those that dialects use are few."""
 
 SHORTEST = 0.001
 """Seconds of an attempt at least: a sleep may end late, and 0 would mean no end."""
@@ -115,7 +119,8 @@ class Driver:
         self._renewing = asyncio.Lock()
         self._renewals = 0
         self._refusal: BaseException | None = None
-        self._headers: tuple[Mapping[str, str], ...] = ()
+        self._extra: Mapping[str, str] = {}
+        self._kept: dict[int, tuple[Headers, Headers]] = {}
 
     async def drive(
         self,
@@ -191,9 +196,12 @@ class Driver:
     async def _open_handling_auth(
         self, request: Request, stack: AsyncExitStack
     ) -> Download:
-        seen = await self._ready(request)
+        if not request.anonymous:
+            await self.see_to_credential()
+        seen = self.auth.generation
         download = await self._open_handling_retries(request, stack)
-        if await self._rejected(download.head, request, seen):
+        refused = download.head.status == UNAUTHORIZED
+        if refused and await self._renewed(request, seen):
             await stack.aclose()
             download = await self._open_handling_retries(request, stack)
         return download
@@ -275,9 +283,11 @@ class Driver:
         self, request: Request, kind: Kind, policy: RetryPolicy
     ) -> Response:
         """Sign; where the service does not accept it, renew once and try again."""
-        seen = await self._ready(request)
+        if not request.anonymous:
+            await self.see_to_credential()
+        seen = self.auth.generation
         response = await self._send_handling_retries(request, kind, policy)
-        if await self._rejected(response, request, seen):
+        if response.status == UNAUTHORIZED and await self._renewed(request, seen):
             response = await self._send_handling_retries(request, kind, policy)
         if request.follow:
             target = self._redirected(request, response)
@@ -302,12 +312,6 @@ class Driver:
             request, url=url, follow=False, anonymous=request.anonymous or foreign
         )
 
-    async def _ready(self, request: Request) -> int:
-        """See that there is a credential; return its generation."""
-        if not request.anonymous:
-            await self.see_to_credential()
-        return self.auth.generation
-
     async def see_to_credential(self) -> None:
         """
         Renew the credential if it is due; requests do it by themselves.
@@ -318,9 +322,9 @@ class Driver:
         if self.auth.due(asyncio.get_running_loop().time()):
             await self._renew(self.auth.generation)
 
-    async def _rejected(self, response: Response, request: Request, seen: int) -> bool:
+    async def _renewed(self, request: Request, seen: int) -> bool:
         """Renew the credential after a 401; tell whether to try once more."""
-        if response.status != 401 or request.anonymous or not self.auth.renewable:  # noqa: PLR2004
+        if request.anonymous or not self.auth.renewable:
             return False
         await self._renew(seen)
         return body_replayable(request.body)
@@ -397,10 +401,14 @@ class Driver:
         extra = self.auth.headers()
         if not extra:
             return headers
-        if self._headers and self._headers[0] is headers and self._headers[1] is extra:
-            return self._headers[2]
+        if extra != self._extra:
+            self._extra, self._kept = extra, {}
+        kept = self._kept.get(id(headers))
+        if kept is not None:
+            return kept[1]
         signed = Headers(headers).replaced(extra)
-        self._headers = (headers, extra, signed)
+        if isinstance(headers, Headers) and len(self._kept) < KEPT:
+            self._kept[id(headers)] = (headers, signed)
         return signed
 
     # --- attempts ------------------------------------------------------------
@@ -409,11 +417,11 @@ class Driver:
         self, request: Request, kind: Kind, policy: RetryPolicy
     ) -> Response:
         """Repeat the request where that is harmless and may help."""
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
+        begun = asyncio.get_running_loop().time()
         attempt = 1
         while True:
             outcome: Response | AsyncTasksError
+            wrong: AsyncTasksError | None = None
             if not self.lanes.try_enter(kind):
                 begun += await self._enter(kind, request)
             timeout = self._attempt_timeout(request, policy, begun)
@@ -422,9 +430,9 @@ class Driver:
             except TransportError as exc:
                 outcome = exc
             else:
-                if outcome.status == OK and not request.expect_json:
+                wrong = _undecodable(outcome) if request.expect_json else None
+                if outcome.status == OK and wrong is None:
                     return self._delivered(outcome, attempt)
-            wrong = _undecodable(request, outcome)
             wait = self._wait(policy, request, wrong or outcome, attempt, begun)
             if wait is not None:
                 await self.lanes.transport.sleep(wait)
@@ -578,16 +586,12 @@ def _name_request(
         exc.request = request.redacted()
 
 
-def _undecodable(
-    request: Request, outcome: Response | AsyncTasksError
-) -> ResponseDecodeError | None:
+def _undecodable(response: Response) -> ResponseDecodeError | None:
     """Return the error of a success that must be JSON and is not, e.g. cut off."""
-    if not request.expect_json or not isinstance(outcome, Response):
-        return None
-    if outcome.status >= 300 or outcome.status == 204:  # noqa: PLR2004
+    if response.status >= 300 or response.status == 204:  # noqa: PLR2004
         return None
     try:
-        outcome.json()
+        response.json()
     except ResponseDecodeError as exc:
         return exc
     except RemoteProtocolError:

@@ -33,7 +33,7 @@ TOO_MANY = 429
 UNAVAILABLE = 503
 
 
-class Kind(enum.Enum):
+class Kind(enum.StrEnum):
     """What a request is for."""
 
     SUBMIT = "submit"

@@ -385,6 +385,9 @@ async def test_refusals_narrow_their_lane_only() -> None:
     widths: list[tuple[int, int]] = []
 
     async def note(outcome: Response) -> None:
+        await asyncio.sleep(
+            0.001
+        )  # what is sent in the moment of a refusal is of its wave
         await attempt(lanes, Kind.SUBMIT, outcome, takes=0.1)
         submit, poll = lanes.lanes[Kind.SUBMIT], lanes.lanes[Kind.POLL]
         widths.append((submit.limit.limit, poll.limit.limit))

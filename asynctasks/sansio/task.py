@@ -31,6 +31,19 @@ class TaskRef:
     """The W3C trace context in which it was submitted, where there was one."""
 
 
+RANKS = {
+    "queued": 0,
+    "running": 1,
+    "unknown": 1,
+    "succeeded": 2,
+    "failed": 2,
+    "cancelled": 2,
+}
+"""The order in which a task passes its states; see :func:`merge_status`."""
+
+LAST = 2
+
+
 class TaskState(enum.Enum):
     """
     Where a task is, in the words shared by all services.
@@ -46,23 +59,11 @@ class TaskState(enum.Enum):
     CANCELLED = "cancelled"
     UNKNOWN = "unknown"
 
-    @property
-    def terminal(self) -> bool:
+    def __init__(self, word: str) -> None:
+        # Attributes of each state: every status that comes in is asked for them.
+        self.rank: int = RANKS[word]
+        self.terminal: bool = self.rank == LAST
         """Whether the task is over."""
-        return self in TERMINAL
-
-
-TERMINAL = frozenset({TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED})
-
-RANKS = {
-    TaskState.QUEUED: 0,
-    TaskState.RUNNING: 1,
-    TaskState.UNKNOWN: 1,
-    TaskState.SUCCEEDED: 2,
-    TaskState.FAILED: 2,
-    TaskState.CANCELLED: 2,
-}
-"""The order in which a task passes its states; see :func:`merge_status`."""
 
 
 @attrs.frozen(kw_only=True)
@@ -154,4 +155,4 @@ def merge_status(old: TaskStatus | None, new: TaskStatus) -> TaskStatus:
 
 def _level(status: TaskStatus) -> tuple[bool, bool, int]:
     """Rank a status: that it is over counts first, then whether we know how."""
-    return status.done, status.done and status.outcome_known, RANKS[status.state]
+    return status.done, status.done and status.outcome_known, status.state.rank

@@ -31,7 +31,7 @@ def test_three_states_are_terminal() -> None:
     terminal = {state for state in TaskState if state.terminal}
 
     assert {TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED} == terminal
-    assert set(TaskState) == set(RANKS)
+    assert {state.value for state in TaskState} == set(RANKS)
 
 
 @pytest.mark.parametrize("state", TaskState, ids=lambda state: state.name)
