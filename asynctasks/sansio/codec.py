@@ -32,10 +32,10 @@ __all__ = ["dumps", "loads", "loads_orjson", "loads_stdlib"]
 
 BOM = b"\xef\xbb\xbf"
 
-LONG_INTEGER = re.compile(rb"\d{19}")
-"""Where orjson may turn an integer into a float: beyond 64 bits."""
-
 LONG = 19
+"""Digits from which on an integer may have more than 64 bits; orjson rounds those."""
+
+LONG_INTEGER = re.compile(rb"\d{%d}" % LONG)
 
 LONG_PATH = 100
 """Characters of the path of a value that an error shows."""
@@ -44,6 +44,10 @@ NO_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
 """What is dropped to count digits, which is many times faster than to search."""
 
 SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+"""Where a surrogate is written as an escape; only then it may be a lone one."""
+
+DEEPEST = 200
+"""Levels to which an error tells the place of a value that JSON has not."""
 
 
 def loads_stdlib(data: bytes) -> Any:
@@ -128,7 +132,7 @@ def _describe(data: bytes, exc: ValueError) -> str:
 
 def _offender(value: Any, where: str, depth: int) -> tuple[str, str]:
     """Find the first value that JSON cannot say: its path, and what it is."""
-    if depth > 200:  # noqa: PLR2004 - deep enough to name the place
+    if depth > DEEPEST:
         return where, "too many nested levels, or a value that contains itself"
     if isinstance(value, dict):
         for key in value:

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 import enum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Never
 
 import attrs
 
@@ -212,7 +212,7 @@ class Dialect(ABC):
 
     @property
     def application(self) -> str:
-        """The application whose tasks are listed; empty where there is no such thing."""
+        """The application whose tasks are listed; empty where there are none."""
         return ""
 
     @property
@@ -275,8 +275,7 @@ class Dialect(ABC):
 
     def delete(self, ref: TaskRef) -> Flow[None]:
         """Remove a task and its data from the service."""
-        yield from ()
-        raise UnsupportedOperation("delete of a task", self.title)
+        return _refused(UnsupportedOperation("delete of a task", self.title))
 
     def state_of(self, word: str) -> TaskState:
         """Translate the service's word; one that is not known is UNKNOWN."""
@@ -335,52 +334,50 @@ class Dialect(ABC):
 
     def launched_since(self, config_id: str, since: datetime) -> Flow[list[TaskRef]]:
         """List the tasks of a stored configuration that were created since then."""
-        yield from ()
-        raise UnsupportedOperation("list of a configuration's tasks", self.title)
+        operation = "list of a configuration's tasks"
+        return _refused(UnsupportedOperation(operation, self.title))
 
     # --- resources -----------------------------------------------------------
 
     def select(self, resource: str, query: Query) -> Flow[Page]:
         """Fetch one page of rows."""
-        yield from ()
-        raise self._unsupported(resource, "select")
+        return self._refuse(resource, "select")
 
     def select_one(self, resource: str, key: str) -> Flow[Mapping[str, Any] | None]:
         """Fetch one row by its key; None where there is none."""
-        yield from ()
-        raise self._unsupported(resource, "select_one")
+        return self._refuse(resource, "select_one")
 
     def insert(self, resource: str, row: Mapping[str, Any]) -> Flow[Mapping[str, Any]]:
         """Add a row."""
-        yield from ()
-        raise self._unsupported(resource, "insert")
+        return self._refuse(resource, "insert")
 
     def update(
         self, resource: str, key: str, row: Mapping[str, Any]
     ) -> Flow[Mapping[str, Any]]:
         """Change the row of this key."""
-        yield from ()
-        raise self._unsupported(resource, "update")
+        return self._refuse(resource, "update")
 
     def upsert(self, resource: str, row: Mapping[str, Any]) -> Flow[Mapping[str, Any]]:
         """Add a row, or change the one with the same key."""
-        yield from ()
-        raise self._unsupported(resource, "upsert")
+        return self._refuse(resource, "upsert")
 
     def delete_rows(self, resource: str, where: Mapping[str, Any]) -> Flow[int]:
         """Delete the rows that match; return how many."""
-        yield from ()
-        raise self._unsupported(resource, "delete")
+        return self._refuse(resource, "delete")
 
     def delete_one(self, resource: str, key: str) -> Flow[bool]:
         """Delete one row; return whether there was one."""
-        yield from ()
-        raise self._unsupported(resource, "delete_one")
+        return self._refuse(resource, "delete_one")
 
     def count(self, resource: str, where: Mapping[str, Any]) -> Flow[int]:
         """Count the rows that match."""
-        yield from ()
-        raise self._unsupported(resource, "count")
+        return self._refuse(resource, "count")
 
-    def _unsupported(self, resource: str, verb: str) -> UnsupportedOperation:
-        return self.capabilities.refusal(resource, verb, self.title)
+    def _refuse(self, resource: str, verb: str) -> Flow[Never]:
+        return _refused(self.capabilities.refusal(resource, verb, self.title))
+
+
+def _refused(error: UnsupportedOperation) -> Flow[Never]:
+    """Raise when the conversation is driven, not when it is made."""
+    yield from ()
+    raise error
