@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 UPLOAD_ERRORS = {
-    "upload.contenttype": ("Missing content type specification for an upload call()."),
+    "upload.contenttype": "Missing content type specification for an upload call().",
     "upload.resource": "The resource type is missing for an upload() call.",
     "content": (
         "The filename and inmem parameters for an upload() call are both missing."

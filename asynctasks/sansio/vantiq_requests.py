@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping, Sequence
 import json
-import re
 from typing import Any, Union
 from urllib.parse import quote, quote_plus, urljoin, urlsplit
 
@@ -34,9 +33,6 @@ JSON_HEADERS = Headers({"Content-Type": "application/json"})
 """Also sent where there is no body."""
 
 TEXT_HEADERS = Headers({"Content-Type": "text/plain"})
-
-PLAIN_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
-"""An id that is one segment and needs no quoting."""
 
 ID_SAFE = "/:@!$'()*,;=~+&"
 """Not quoted in ids: names of documents and topics are paths."""
@@ -84,24 +80,30 @@ class Api:
     origin: str
     prefix: str = ""
     version: str = "1"
+    base: str = attrs.field(init=False)
+    """The path of the API."""
+
     root: str = attrs.field(init=False)
     """The path of all resources."""
 
+    @base.default
+    def _base(self) -> str:
+        return f"{self.prefix}/api/v{segment(self.version, 'api_version')}"
+
     @root.default
     def _root(self) -> str:
-        return f"{self.prefix}/api/v{segment(self.version, 'api_version')}/resources"
+        return f"{self.base}/resources"
 
     @property
     def socket(self) -> Request:
         """The handshake of the WebSocket; it carries no credentials."""
-        path = f"{self.root.removesuffix('resources')}wsock/websocket"
-        return Request("GET", f"{self.origin}{path}", anonymous=True)
+        url = f"{self.origin}{self.base}/wsock/websocket"
+        return Request("GET", url, anonymous=True)
 
     @property
     def status(self) -> Request:
         """A question that every server answers, if only with a refusal."""
-        path = f"{self.root.removesuffix('resources')}_status"
-        return Request("GET", path, anonymous=True)
+        return Request("GET", f"{self.base}/_status", anonymous=True)
 
     # --- authentication ------------------------------------------------------
 
@@ -139,10 +141,9 @@ class Api:
         Raises:
             InvalidArgument: a name is empty, holds controls, or climbs.
         """
-        name = resource.removeprefix(PREFIX) if isinstance(resource, str) else resource
-        if not (isinstance(name, str) and PLAIN_ID.fullmatch(name)):
-            name = segment(name, "resource")
-        place = name if resource.startswith(PREFIX) else f"custom/{name}"
+        system = isinstance(resource, str) and resource.startswith(PREFIX)
+        name = resource.removeprefix(PREFIX) if system else resource
+        place = f"{'' if system else 'custom/'}{segment(name, 'resource')}"
         if resource_id is None:
             return f"{self.root}/{place}{suffix}"
         return f"{self.root}/{place}/{quote_id(resource_id)}{suffix}"
@@ -217,8 +218,7 @@ class Api:
         """Make one request of many, which the server runs in parallel."""
         items = [attrs.asdict(each) for each in requests]
         body = dump(items).encode()
-        path = f"{self.root.removesuffix('resources')}batch"
-        return Request("POST", path, JSON_HEADERS, body)
+        return Request("POST", f"{self.base}/batch", JSON_HEADERS, body)
 
     # --- documents -----------------------------------------------------------
 
@@ -266,9 +266,8 @@ def quote_id(resource_id: str) -> str:
     Raises:
         InvalidArgument: it is empty, holds controls, or climbs.
     """
-    if isinstance(resource_id, str) and PLAIN_ID.fullmatch(resource_id):
-        return resource_id
-    segment(resource_id, "resource_id")
+    if segment(resource_id, "resource_id") == resource_id:
+        return resource_id  # nothing in it needs quoting
     return quote(resource_id, safe=ID_SAFE)
 
 
