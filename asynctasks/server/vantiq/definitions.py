@@ -121,6 +121,8 @@ def prepare_document(resource: str, instance: Mapping[str, Any]) -> Prepared:
     if not isinstance(name, str) or not name or name.startswith("/"):
         raise malformed("The name of a document does not start with a slash.", name)
     text = instance.get("content", "")
+    if not isinstance(instance.get("fileType", ""), str):
+        raise malformed("The fileType of a document is a text.", name)
     if not isinstance(text, str):
         raise malformed("The content of a document is a text; upload others.")
     content = text.encode()

@@ -97,6 +97,7 @@ def test_content_of() -> None:
         ("system.documents", {}, 400),
         ("system.documents", {"name": "/a"}, 400),
         ("system.documents", {"name": "a", "content": 1}, 400),
+        ("system.documents", {"name": "a", "fileType": []}, 400),
     ],
 )
 def test_refused(resource: str, instance: Any, status: int) -> None:

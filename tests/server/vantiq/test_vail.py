@@ -133,6 +133,7 @@ def test_return_alone() -> None:
         ('RULE r WHEN INSERT OCCURS ON "/t" AS e', 1, "INSERT"),
         ("RULE r WHEN PUBLISH OCCURS ON t AS e", 1, "t"),
         ("PROCEDURE p()\nRETURN 1e999", 2, "1e999"),
+        ("PROCEDURE p()\nRETURN -1e999", 2, "-1e999"),
         ("PROCEDURE p()\nRETURN " + "9" * 5000, 2, "9"),
         ("PROCEDURE p()\nRETURN " + "[" * 5000, 2, r"\["),
         ("PROCEDURE p()\nRETURN " + "{a:" * 5000, 2, "{"),
@@ -145,6 +146,11 @@ def test_compile_error(text: str, line: int, what: str) -> None:
         parse_vail(text)
 
     assert (400, "io.asynctasks.vail") == (caught.value.status, caught.value.code)
+
+
+def test_large_integer() -> None:
+    """Integers are exact, however large."""
+    assert Literal(10**400) == statement(f"RETURN {10**400}").value
 
 
 def test_deep_value() -> None:
