@@ -38,6 +38,7 @@ from asynctasks import (
     VantiqTasks,
     bearer,
 )
+from asynctasks.sansio.dialect import Payload, Prepared
 
 
 __all__ = [
@@ -235,7 +236,7 @@ def examples(client: Client, maker: Maker, task: str, folder: Path) -> dict[str,
         "operations": [{"op": "replace", "path": "/x", "value": 2}],
         "password": maker.key,
         "path": folder / f"file-{len(list(folder.iterdir()))}",
-        "prepared": "7",
+        "prepared": Prepared(service="echo", payload=Payload(), config_id="7"),
         "procedure_id": "Echo",
         "query": "select * from x",
         "request_id": "/topics/a",
