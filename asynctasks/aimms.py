@@ -39,6 +39,9 @@ Interruption = Literal["interrupt-solve", "interrupt-execution"]
 class AimmsSubmit(TypedDict, total=False):
     """The keyword arguments of :meth:`AimmsClient.submit`, but for *schedule_every*."""
 
+    key: str | None
+    """Names the submit in the client's journal; see :meth:`TaskClient.submit`."""
+
     content: bodies.Content | None
     """Instead of the inputs: text, bytes, the path of a file or a stream."""
 
@@ -227,8 +230,9 @@ class AimmsClient(TaskClient):
         check_options("a submit of AIMMS", options, AimmsSubmit.__annotations__)
         given: dict[str, Any] = {"schedule_every": schedule_every, **options}
         body = [given.pop(name, None) for name in ("content", "content_type", "files")]
+        key = given.pop("key", None)
         payload = await self._payload(inputs, *body)
-        launched = await self._launch(service, payload, given)
+        launched = await self._launch(service, payload, given, key)
         if schedule_every is not None:
             return RecurringTask(self._desk, launched.ref)
         return self._handle_of(launched)

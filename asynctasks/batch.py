@@ -165,13 +165,9 @@ class BatchSubmitter:
         self._engines: list[Engine] = []
 
     async def __aenter__(self) -> Self:
-        dialect = self._remote.dialect
-        facts = {
-            "origin": self._remote.origin,
-            "protocol": dialect.protocol,
-            "variant": dialect.variant,
-        }
-        journal = await Journal.open(self._path, facts, resume=self._resume)
+        journal = await Journal.open(
+            self._path, self._remote.facts, resume=self._resume
+        )
         self._book = JournalBook(
             journal,
             self._remote.reconcile,

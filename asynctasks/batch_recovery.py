@@ -47,7 +47,11 @@ async def recover(ground: Ground) -> AsyncGenerator[Settled, None]:
 
 
 async def settle_all(
-    entries: Iterable[Entry], book: JournalBook, remote: Remote, grace: float
+    entries: Iterable[Entry],
+    book: JournalBook,
+    remote: Remote,
+    grace: float,
+    patience: float | None = None,
 ) -> list[Settled]:
     """
     Settle intents of earlier runs, all at the same time.
@@ -63,6 +67,7 @@ async def settle_all(
         error=SubmitOutcomeUnknown(cause),
         grace=grace,
         earlier=True,
+        patience=patience,
     )
     groups = _group(entries, remote.reconcile)
     settling = [asyncio.create_task(one(each, alone=len(each) == 1)) for each in groups]

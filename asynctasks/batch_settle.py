@@ -51,6 +51,7 @@ async def settle(
     grace: float,
     alone: bool,
     earlier: bool = False,
+    patience: float | None = None,
 ) -> list[Settled]:
     """
     Settle intents whose outcome is unknown, as far as the service lets us.
@@ -64,21 +65,24 @@ async def settle(
             was not accepted.
         alone: whether the only candidate must be it: no other submit can be in doubt.
         earlier: whether they were intended in an earlier run.
+        patience: seconds in which the service may be out of reach; by default the
+            client's.
 
     Returns:
         The entries: accepted, withdrawn, or in doubt. They are written in order; the
         caller's next word comes after.
 
     Raises:
-        AsyncTasksError: the service cannot be asked at all, or not within the client's
-            patience; the intents stay what they are, to be settled by another run.
+        AsyncTasksError: the service cannot be asked at all, or not within the patience;
+            the intents stay what they are, to be settled by another run.
     """
     if remote.reconcile is Reconcile.KEY:
         # Submitting it again is no repetition: the service knows the key.
         return [_withdraw(book, entry) for entry in entries]
     losts = {entry.key: _lost(entry, book, earlier=earlier) for entry in entries}
     try:
-        found = await _look(entries, losts, book, remote, grace)
+        until = book.now() + (remote.patience if patience is None else patience)
+        found = await _look(entries, losts, book, remote, grace, until)
     except AsyncTasksError as exc:
         if isinstance(exc, FATAL) or exc.retryable:
             raise
@@ -126,6 +130,7 @@ async def _look(
     book: JournalBook,
     remote: Remote,
     grace: float,
+    until: float,
 ) -> Mapping[str, Found]:
     """Look for candidates until each has some, or its time is over."""
     now = book.now()
@@ -139,7 +144,6 @@ async def _look(
     }
     found: dict[str, Found] = {}
     wait = FIRST_LOOK
-    until = now + remote.patience
     while ends:
         left = LONGEST_WAIT
         try:

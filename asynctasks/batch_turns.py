@@ -47,8 +47,13 @@ class Turns:
         self._change = asyncio.Event()
 
     @asynccontextmanager
-    async def take(self, prepared: Prepared) -> AsyncIterator[None]:
-        """Return the context in which a submit is intended, sent and accepted."""
+    async def take(self, prepared: Prepared | None) -> AsyncIterator[None]:
+        """
+        Return the context in which a submit is intended, sent and accepted.
+
+        Args:
+            prepared: the submit; None: what is known of earlier ones is put in order.
+        """
         async with self._config(prepared), self._slots:
             await self._wait(lambda: not self._doubts)
             self._under_way += 1
@@ -79,10 +84,11 @@ class Turns:
             self._together *= bool(self._doubts)
             self._tell()
 
-    def _config(self, prepared: Prepared) -> asyncio.Lock:
-        if not self._by_config or prepared.config_id is None:
+    def _config(self, prepared: Prepared | None) -> asyncio.Lock:
+        config = prepared.config_id if prepared and self._by_config else None
+        if config is None:
             return asyncio.Lock()
-        return self._configs.setdefault(prepared.config_id, asyncio.Lock())
+        return self._configs.setdefault(config, asyncio.Lock())
 
     async def _wait(self, condition: Callable[[], bool]) -> None:
         while not condition():

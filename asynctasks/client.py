@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+)
 from contextlib import suppress
 import copy
 from functools import partial
 import logging
+from pathlib import Path
 import secrets
 from types import TracebackType
 from typing import Any, Self
@@ -33,17 +41,29 @@ from .options import (
 from .resources import Rows, build_query
 from .sansio import codec
 from .sansio.auth import Auth
-from .sansio.dialect import Capabilities, Dialect, Launched, Payload, Prepared, Query
+from .sansio.dialect import (
+    Capabilities,
+    Dialect,
+    Launched,
+    Payload,
+    Prepared,
+    Query,
+    Reconcile,
+)
 from .sansio.http import Flow, build_multipart, check_header
 from .sansio.retry import RetryPolicy
 from .sansio.task import TaskRef, TaskStatus
 from .sansio.token import parse_token
 from .sansio.urls import is_loopback
 from .stats import ClientStats, build_stats
+from .submit_journal import JournalledTask, SubmitJournal
 from .subscriber import Callback, StatusSubscription
 
 
 __all__ = ["ClientOptions", "TaskClient"]
+
+GRACE = 30.0
+"""Seconds after which a task that is not in the service's list was not accepted."""
 
 CLOSE_WITHIN = 5.0
 """Seconds that closing takes at most, even if a connection hangs."""
@@ -74,6 +94,7 @@ class TaskClient:
         self._dialect = dialect
         self._driver = self._build_driver(origin, auth)
         self._desk = self._build_desk(self._driver, dialect)
+        self._submits = self._build_submits(given)
         self._owner = True
 
     def __repr__(self) -> str:
@@ -113,7 +134,10 @@ class TaskClient:
     async def _close(self) -> None:
         hub = self._hub
         reason = "the client was closed; the task goes on, its token finds it again"
-        steps = [partial(hub.watcher.aclose, InvalidState(reason))]
+        steps: list[Callable[[], Awaitable[object]]] = []
+        if self._submits is not None:
+            steps.append(self._submits.aclose)
+        steps.append(partial(hub.watcher.aclose, InvalidState(reason)))
         steps.append(partial(hub.subscriber.aclose))
         if hub.own_transport:
             steps.append(partial(hub.lanes.transport.aclose))
@@ -159,10 +183,21 @@ class TaskClient:
         return self._view(self._build_desk(self._driver, dialect))
 
     def _view(self, desk: Desk) -> Self:
+        if self._submits is not None:
+            # A lost submit would be looked for in another list than it is in.
+            reason = "a client with a journal has no views"
+            raise InvalidState(f"{reason}: make another client, with its own journal")
         view = copy.copy(self)
         parts = {"_desk": desk, "_driver": desk.driver, "_dialect": desk.dialect}
         vars(view).update(parts, _owner=False)
         return view
+
+    def _build_submits(self, given: ClientOptions) -> SubmitJournal | None:
+        path, grace = given.get("journal"), given.get("grace")
+        if path is None:
+            return None
+        remote = Remote(self._desk, self._prepare, self._start)
+        return SubmitJournal(Path(path), remote, self._desk, grace=grace or GRACE)
 
     def _build_desk(self, driver: Driver, dialect: Dialect) -> Desk:
         return Desk(
@@ -208,6 +243,7 @@ class TaskClient:
         content: bodies.Content | None = None,
         content_type: str | None = None,
         files: Mapping[str, bodies.FileContent] | None = None,
+        key: str | None = None,
     ) -> TaskHandle:
         """
         Start a remote task.
@@ -220,18 +256,23 @@ class TaskClient:
             content_type: of *content*; by default text, or what the ending of a
                 file says, or octet-stream.
             files: instead of both: a form of files, by field name.
+            key: names the submit in the client's journal, so that it is made once: a
+                second one under the same key, in whatever run, returns the task of
+                the first. Without it, each submit is one of its own.
 
         Returns:
             The handle of the task, which the service has accepted.
 
         Raises:
+            JournalError: the client's journal cannot be written, or has the key with
+                another input; nothing was sent.
             SubmitOutcomeUnknown: the answer was lost; the task may be running.
                 Never repeated blindly; see :meth:`candidates`.
             InvalidArgument: an argument cannot be used; nothing was sent.
             ResponseError: the service refuses; ``sent`` is True.
         """
         payload = await self._payload(inputs, content, content_type, files)
-        launched = await self._launch(service, payload, {})
+        launched = await self._launch(service, payload, {}, key)
         return self._handle_of(launched)
 
     async def _payload(
@@ -264,9 +305,23 @@ class TaskClient:
         return Payload(body=body, content_type="application/json", inputs=inputs)
 
     async def _launch(
-        self, service: str, payload: Payload, options: Mapping[str, Any]
+        self,
+        service: str,
+        payload: Payload,
+        options: Mapping[str, Any],
+        key: str | None = None,
     ) -> Launched:
-        return await self._desk.launch(service, payload, options)
+        prepared = await self._desk.prepare(service, payload, options)
+        return await self._begin(prepared, key)
+
+    async def _begin(self, prepared: Prepared, key: str | None) -> Launched:
+        """Start what was prepared; with a journal, once for each key."""
+        if self._submits is not None:
+            return await self._submits.start(prepared, key)
+        if key is not None:
+            remedy = "is for the journal of a client; give it one: journal=path"
+            raise InvalidArgument("key", key, remedy)
+        return await self._desk.start(prepared)
 
     async def _prepare(
         self, service: str, inputs: Any, options: Mapping[str, Any]
@@ -286,6 +341,10 @@ class TaskClient:
         return self._handle_of(await self._desk.start(prepared))
 
     def _remote(self) -> Remote:
+        by_list = self.capabilities.reconcile is Reconcile.ORPHANS
+        if by_list and self._submits is not None:
+            reason = "tasks of a batch could be taken for lost ones of this client's"
+            raise InvalidState(f"{reason} journal: make another client for the batch")
         return Remote(self._desk, self._prepare, self._start)
 
     def _handle_of(self, launched: Launched) -> TaskHandle:
@@ -309,6 +368,47 @@ class TaskClient:
         """
         refs = await self._desk.find_lost(error)
         return [TaskHandle(self._desk, ref) for ref in refs]
+
+    def journalled(self) -> AsyncGenerator[JournalledTask, None]:
+        """
+        Go through what was submitted with the client's journal, in whatever run.
+
+        Each comes again, in each run, until it is given to :meth:`acknowledge`. What a
+        run that was killed left in doubt is found out first, as far as the service
+        lets us.
+
+        Raises:
+            InvalidState: the client has no journal.
+            JournalError: while it is gone through: it cannot be used.
+            AsyncTasksError: the same: the service cannot be asked what became of
+                something. What is certain has been given.
+        """
+        return self._journal().tasks()
+
+    async def acknowledge(
+        self, task: TaskHandle | str | None = None, *, key: str | None = None
+    ) -> None:
+        """
+        Note in the client's journal that you are done with a task.
+
+        It comes no more from :meth:`journalled`. Its key stays taken: it is submitted
+        no second time.
+
+        Args:
+            task: that was submitted; its token or id.
+            key: of the submit, instead, e.g. where there is no task.
+
+        Raises:
+            InvalidArgument: the journal does not have it.
+            JournalError: this cannot be noted.
+        """
+        handle = None if task is None else self._own(task)
+        await self._journal().acknowledge(handle, key)
+
+    def _journal(self) -> SubmitJournal:
+        if self._submits is None:
+            raise InvalidState("this client has no journal; give it one: journal=path")
+        return self._submits
 
     def handle(self, token: str) -> TaskHandle:
         """

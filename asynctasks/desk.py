@@ -151,26 +151,25 @@ class Desk:
 
     # --- submit --------------------------------------------------------------
 
-    async def launch(
+    async def prepare(
         self, service: str, payload: Payload, options: Mapping[str, Any]
-    ) -> Launched:
-        """
-        Prepare a task and start it.
-
-        Raises:
-            SubmitOutcomeUnknown: the answer to the launch was lost.
-        """
+    ) -> Prepared:
+        """Make a submit ready; starts nothing."""
         began = asyncio.get_running_loop().time()
         flow = self.dialect.prepare(service, payload, options)
         try:
-            prepared = await self.driver.drive(flow, kind=Kind.SUBMIT)
+            return await self.driver.drive(flow, kind=Kind.SUBMIT)
         except AsyncTasksError as exc:
             self._tell_submit(service, began, exc)
             raise
-        return await self.start(prepared)
 
     async def start(self, prepared: Prepared) -> Launched:
-        """Start a task that was prepared; see :meth:`launch`."""
+        """
+        Start a task that was prepared.
+
+        Raises:
+            SubmitOutcomeUnknown: the answer was lost.
+        """
         began = asyncio.get_running_loop().time()
         try:
             launched = await self.drive_once(self.dialect.launch(prepared))

@@ -191,7 +191,12 @@ class DespClient(TaskClient):
     # --- submit --------------------------------------------------------------
 
     async def submit(
-        self, service: str, inputs: Any = None, **options: Unpack[DespSubmit]
+        self,
+        service: str,
+        inputs: Any = None,
+        *,
+        key: str | None = None,
+        **options: Unpack[DespSubmit],
     ) -> TaskHandle:
         """
         Start a job: :meth:`prepare` and :meth:`launch`.
@@ -200,6 +205,8 @@ class DespClient(TaskClient):
             service: its id; or its name, which is looked up once.
             inputs: by id, a value or a list of them. The platform keeps neither the
                 order of several values nor equal ones among them.
+            key: names the submit in the client's journal; see
+                :meth:`TaskClient.submit`.
             options: see :class:`DespSubmit`.
 
         Raises:
@@ -209,7 +216,8 @@ class DespClient(TaskClient):
                 nothing was launched.
             ResponseError: the service refuses.
         """
-        return await self.launch(await self.prepare(service, inputs, **options))
+        prepared = await self.prepare(service, inputs, **options)
+        return await self.launch(prepared, key=key)
 
     async def prepare(
         self, service: str, inputs: Any = None, **options: Unpack[DespSubmit]
@@ -232,20 +240,25 @@ class DespClient(TaskClient):
         given["service_id"] = await self._service_id(service)
         return await self._driver.drive(self._dialect.prepare(service, payload, given))
 
-    async def launch(self, prepared: Prepared) -> TaskHandle:
+    async def launch(self, prepared: Prepared, *, key: str | None = None) -> TaskHandle:
         """
         Start a job of a stored configuration; each launch is a new job and charged.
 
         Launches of one configuration go one after the other: so what a lost answer
         may have started can be told from what others did.
 
+        Args:
+            prepared: the configuration.
+            key: as of :meth:`submit`.
+
         Raises:
             SubmitOutcomeUnknown: as :meth:`submit`.
         """
-        key = prepared.config_id or ""
-        turn = self._turns.setdefault(key, asyncio.Lock())
-        async with turn:
-            return self._handle_of(await self._desk.start(prepared))
+        async with self._turn(prepared):
+            return self._handle_of(await self._begin(prepared, key))
+
+    def _turn(self, prepared: Prepared) -> asyncio.Lock:
+        return self._turns.setdefault(prepared.config_id or "", asyncio.Lock())
 
     async def _prepare(
         self, service: str, inputs: Any, options: Mapping[str, Any]
@@ -254,7 +267,8 @@ class DespClient(TaskClient):
         return await self.prepare(service, inputs, **given)
 
     async def _start(self, prepared: Prepared) -> TaskHandle:
-        return await self.launch(prepared)
+        async with self._turn(prepared):
+            return await super()._start(prepared)
 
     async def launched_since(
         self, prepared: Prepared | str, since: datetime

@@ -18,7 +18,7 @@ from . import journal_items as items
 from .journal_file import JournalFile
 from .journal_reader import JournalReader, JournalSummary
 from .journal_writer import Writer
-from .sansio.ledger import Entry
+from .sansio.ledger import Entry, ItemState
 
 
 __all__ = ["Journal", "JournalReader", "JournalSummary"]
@@ -163,6 +163,14 @@ class Journal:
     def get(self, key: str) -> asyncio.Future[Entry | None]:
         """Read one item."""
         return self._writer.put(partial(items.get, key=key))
+
+    def find(self, task_id: str) -> asyncio.Future[str | None]:
+        """Return the key of the item that has a task; None if none has."""
+        return self._writer.put(partial(items.find, task_id=task_id))
+
+    def select(self, *states: ItemState) -> asyncio.Future[list[Entry]]:
+        """Read the items in these states."""
+        return self._writer.put(partial(items.select, states=states))
 
     def unsettled(self, service: str) -> asyncio.Future[list[Entry]]:
         """Read the items of earlier runs that may be at the service."""

@@ -21,8 +21,10 @@ __all__ = [
     "accounts",
     "begin_run",
     "claim",
+    "find",
     "get",
     "put",
+    "select",
     "unseen",
     "unsettled",
 ]
@@ -155,6 +157,23 @@ def _free_key(connection: sqlite3.Connection, key: str, run: int) -> str:
 
 def _numbered(key: str, number: int) -> str:
     return key if number == 1 else f"{key}#{number}"
+
+
+def find(connection: sqlite3.Connection, task_id: str) -> str | None:
+    """Return the key of the item that has a task."""
+    sql = "SELECT key FROM items WHERE task_id = ? LIMIT 1"
+    row = connection.execute(sql, (task_id,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def select(
+    connection: sqlite3.Connection, states: Collection[ItemState]
+) -> list[Entry]:
+    """Read the items in these states."""
+    marks = ", ".join("?" * len(states))
+    sql = f"{LIST} WHERE state IN ({marks}) ORDER BY idx"
+    values = tuple(state.value for state in states)
+    return [parse_row(row) for row in connection.execute(sql, values)]
 
 
 def unsettled(connection: sqlite3.Connection, run: int, service: str) -> list[Entry]:

@@ -142,7 +142,9 @@ class OmlClient(TaskClient):
                 sent.
         """
         payload = await self._payload(inputs, content, content_type, files)
-        return self._handle_of(await self._launch(service, payload, options))
+        given: dict[str, Any] = {**options}
+        key = given.pop("key", None)
+        return self._handle_of(await self._launch(service, payload, given, key))
 
     async def do_eval(
         self,

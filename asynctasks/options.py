@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 import logging
 import math
+import os
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import attrs
@@ -124,6 +125,14 @@ class ClientOptions(TypedDict, total=False):
 
     logger: logging.Logger
     """By default ``asynctasks.client``."""
+
+    journal: str | os.PathLike[str]
+    """The path of a journal: what is submitted is durable before it is sent. See
+    ``client.journalled()``."""
+
+    grace: float
+    """Seconds after which a submit whose answer was lost, and whose task is not in the
+    service's list, was not accepted; 30 by default. For a client with a journal."""
 
 
 @attrs.define(kw_only=True)
@@ -265,6 +274,10 @@ CHECKS: Mapping[str, Callable[[str, Any], object]] = {
     "trace_context": partial(
         check_call, remedy="give a function that returns text, or None"
     ),
+    "journal": partial(
+        check_kind, kind=(str, os.PathLike), remedy="give the path of a file"
+    ),
+    "grace": check_seconds,
     "logger": partial(
         check_kind,
         kind=(logging.Logger, logging.LoggerAdapter),

@@ -248,11 +248,15 @@ class VantiqTasks(TaskClient):
             await self._client.unsubscribe(*place)
 
     async def _launch(
-        self, service: str, payload: Payload, options: Mapping[str, Any]
+        self,
+        service: str,
+        payload: Payload,
+        options: Mapping[str, Any],
+        key: str | None = None,
     ) -> Launched:
         await self.listen()
         return await super()._launch(
-            service, payload, {**options, "id": str(uuid.uuid4())}
+            service, payload, {**options, "id": str(uuid.uuid4())}, key
         )
 
     def _take(self, what: str, message: dict[str, Any]) -> None:

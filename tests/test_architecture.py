@@ -30,7 +30,7 @@ LAYERS = [
     ["vantiq_inbox"],
     ["vantiq_session"],
     ["client", "config"],
-    ["batch", "resources", "report", "stats"],
+    ["batch", "resources", "report", "stats", "submit_journal"],
     ["options", "batch_engine"],
     ["batch_life", "batch_recovery"],
     ["batch_submit"],

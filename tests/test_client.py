@@ -326,7 +326,9 @@ def test_every_option_is_tested_here() -> None:
         "allow_insecure",
         "attempt_timeout",
         "cleanup",
+        "grace",
         "hooks",
+        "journal",
         "learn",
         "logger",
         "max_rate",
@@ -363,6 +365,8 @@ def test_misspelt_option_is_refused() -> None:
         ("attempt_timeout", float("inf")),
         ("max_response_bytes", 0),
         ("max_response_bytes", 0.5),
+        ("grace", -1),
+        ("journal", 7),
         ("trusted_origins", "https://store.example"),
         ("trusted_origins", ["store.example"]),
     ],
@@ -450,6 +454,20 @@ async def test_logger_gets_the_lines_of_the_client(
         "> GET /api/v2/tasks/t1",
         "< 200 GET /api/v2/tasks/t1 (31 bytes) in 0.000 s",
     ] == [record.getMessage() for record in caplog.records]
+
+
+async def test_journal_has_what_is_submitted(tmp_path: Path) -> None:
+    """The file is made with the first submit; more is told in test_submit_journal."""
+    path = tmp_path / "tasks.db"
+    options: Any = {"journal": str(path), "grace": 1.0}
+    async with AimmsClient.local(
+        transport=MemoryTransport(build_simulator()), **options
+    ) as client:
+        before = path.exists()
+        task = await client.submit("echo", 1, key="a")
+        found = [each.task async for each in client.journalled()]
+
+    assert (False, [task.id]) == (before, [each.id for each in found if each])
 
 
 class Redirecting:

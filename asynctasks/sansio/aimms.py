@@ -150,6 +150,11 @@ class AimmsDialect(Dialect):
         """The name that people read, e.g. ``"AIMMS v2 (cloud)"``."""
         return f"AIMMS {self.version} ({'cloud' if self.hosted else 'local'})"
 
+    @property
+    def application(self) -> str:
+        """The application and its version, whose tasks are listed."""
+        return " ".join(filter(None, (self.app, self.app_version)))
+
     # --- the life of a task --------------------------------------------------
 
     def launch(self, prepared: Prepared) -> Flow[Launched]:

@@ -41,7 +41,7 @@ class ItemState(enum.Enum):
     """The service accepted it; its token is known, its end is not."""
 
     SUCCEEDED = "succeeded"
-    """It ended, and its result is here."""
+    """It ended, and its result is here, or was taken."""
 
     FAILED = "failed"
     """It ended without a result, or was refused."""
@@ -95,8 +95,9 @@ LEGAL: Mapping[tuple[ItemState, Step], ItemState] = {
     # Only where the user wants it: retry_failed=, on_unknown="resubmit".
     (_S.FAILED, Step.INTEND): _S.INTENDED,
     (_S.UNKNOWN, Step.INTEND): _S.INTENDED,
-    # Somebody looked it up.
+    # Somebody looked it up, or gave it up.
     (_S.UNKNOWN, Step.ACCEPT): _S.SUBMITTED,
+    (_S.UNKNOWN, Step.FAIL): _S.FAILED,
 }
 """Every legal step; what is not in here cannot happen."""
 

@@ -55,6 +55,9 @@ class OmlSettings(TypedDict, total=False):
     comments: str
     """What the job is about (v2); the result repeats it."""
 
+    key: str | None
+    """Names the submit in the client's journal; see :meth:`TaskClient.submit`."""
+
 
 class OmlOptions(OmlSettings, total=False):
     """Which script execution function is called, over what, and how."""
