@@ -30,8 +30,8 @@ from .dialect import (
 )
 from .http import Flow, Headers, Request, Response, Sleep
 from .oml_calls import build_body, build_path
-from .oml_results import open_result, parse_failure
-from .task import TaskRef, TaskState, TaskStatus
+from .oml_results import is_own_failure, open_result, parse_failure
+from .task import TaskRef, TaskState, TaskStatus, merge_status
 from .urls import origin_of, resolve_server_url, segment, split_base
 from ..exceptions import (
     InvalidArgument,
@@ -39,6 +39,7 @@ from ..exceptions import (
     RemoteProtocolError,
     RequestRejected,
     ResponseDecodeError,
+    ServiceBroken,
     UnsupportedOperation,
 )
 
@@ -71,6 +72,9 @@ What an unknown job is answered with, as a failed one may be: 500.
 
 A repetition would get it again, so that it is looked into instead.
 """
+
+TOO_LATE = frozenset({302, 400, 409, 500})
+"""What a cancel may be answered with when the job is over."""
 
 JOB_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._~$:-]{0,253}[A-Za-z0-9_~$-])?")
 """A UUID in v1; of v2 ``OML-EBPY-<uuid>-<8 hex>-<LEVEL>-<ms>_<time>`` is shown."""
@@ -234,10 +238,14 @@ class OmlDialect(Dialect):
             return parse_status(response)
         # 302 means finished, and the result tells how. It is not followed: the
         # header is Content-Location, on one page Location, and its URL may be of
-        # another path. It is only looked at, to find out a foreign one.
+        # another path. It is only looked at, to find out a foreign one, or that of
+        # a login page.
         for name in ("Content-Location", "Location"):
-            if name in response.headers:
-                check_home(self.place.origin + request.url, response.headers[name])
+            link = response.headers.get(name, "")
+            shown = find_job_id(link, self.place.origin + request.url)
+            if shown not in {None, ref.id}:
+                expected = f"a link to {ref.id}"
+                raise RemoteProtocolError(expected, response.redacted(), link)
         return OVER
 
     def _look_into(
@@ -246,8 +254,7 @@ class OmlDialect(Dialect):
         """Find out what is behind a 500: no such job, a failed one, or trouble."""
         words = parse_failure(response)
         if self.version == "v1":
-            # Only a script's own failure is known to have a code.
-            if words is not None and "errorCode" in response.json():
+            if words is not None and is_own_failure(response):
                 return TaskStatus(state=TaskState.FAILED, message=words)
             raise refusal(response)
         row = yield from self._find(ref.id)
@@ -265,12 +272,11 @@ class OmlDialect(Dialect):
         if len(listed) > rows:
             # Jobs of half a year may be in it: that does not pay.
             return Survey(found={}, rows=len(listed), whole=False)
-        looked = [self.parse_row(row) for row in listed]
-        found: dict[tuple[str, int | None], TaskStatus] = {
-            (ref.id, None): status
-            for ref, status in looked
-            if status.done or status.state is not TaskState.UNKNOWN
-        }
+        found: dict[tuple[str, int | None], TaskStatus] = {}
+        for ref, status in map(self.parse_row, listed):
+            if status.done or status.state is not TaskState.UNKNOWN:
+                key = (ref.id, None)
+                found[key] = merge_status(found.get(key), status)
         return Survey(found=found, rows=len(listed), whole=True)
 
     def parse_row(self, row: Mapping[str, Any]) -> tuple[TaskRef, TaskStatus]:
@@ -291,12 +297,32 @@ class OmlDialect(Dialect):
 
     def result(self, ref: TaskRef, status: TaskStatus) -> Flow[Response]:
         """Fetch what the script returned, without the envelope."""
+        request = self.build_download(ref)
+        response = yield request
         for wait in RESULT_WAITS:
-            response = yield self.build_download(ref)
-            if response.status != 404:  # noqa: PLR2004
-                return open_result(response, ref.id, status)
-            yield Sleep(wait)  # 404 is "not ready" too, right after the 302
-        raise refusal(response)
+            if not _unready(response):
+                break
+            yield Sleep(wait)
+            response = yield request
+        if response.status == 500 and _unready(response):  # noqa: PLR2004
+            yield from self._see_if_known(ref, request, response)
+        return open_result(response, ref.id, status)
+
+    def _see_if_known(
+        self, ref: TaskRef, request: Request, response: Response
+    ) -> Flow[None]:
+        """
+        Tell trouble with a result from a job that was forgotten: both are a 500.
+
+        Raises:
+            NotFound: the job is not known any more.
+        """
+        try:
+            yield from self.poll(ref)
+        except (NotFound, ServiceBroken) as exc:
+            words = parse_failure(response) or "no such job"
+            asked = request.redacted()
+            raise NotFound(response.redacted(), words, asked) from exc
 
     def comments(self, ref: TaskRef) -> Flow[Any]:
         """Fetch the comments of a finished job (v2); None where it has none."""
@@ -327,13 +353,15 @@ class OmlDialect(Dialect):
             request = Request("POST", url, JSON, replayable=True, final=NO_SUCH_JOB)
         response = yield request
         # The older edition of v1's page has 202 and 302: it runs, it is over.
-        if response.status in {200, 202}:
+        if response.status in {200, 202, 204}:
             return CANCELLED
-        if response.status in {302, 400, 500}:
+        if response.status in TOO_LATE:
             status = yield from self.poll(ref)
-            if status.done:  # too late
+            if status.done:
                 return status
-        raise refusal(response)
+        refused = refusal(response)
+        refused.request = request.redacted()  # a look may have come after it
+        raise refused
 
     def delete(self, ref: TaskRef) -> Flow[None]:
         """Remove a job and its result (v2: any; v1: only while it runs)."""
@@ -343,7 +371,7 @@ class OmlDialect(Dialect):
         if unclear and (yield from self._find(ref.id)) is None:
             words = parse_failure(response) or "no such job"
             raise NotFound(response.redacted(), words, request.redacted())
-        expect(response, 200, 202, 302)
+        expect(response, 200, 202, 204, 302)
 
     def _build_delete(self, ref: TaskRef) -> Request:
         url = self._job(ref)
@@ -484,15 +512,36 @@ def parse_job_id(response: Response, base: str) -> str:
         UntrustedUrl: the URL is of another origin.
     """
     raw = response.headers.get("Location", "")
-    parts = [part.partition(";")[0] for part in check_home(base, raw).split("/")]
-    kept = [part for part in parts if part]
-    if kept and kept[-1] == "result":
-        kept.pop()
-    job_id = unquote(kept[-1]) if raw.strip() and kept else ""
-    if not JOB_ID.fullmatch(job_id) or job_id in {"jobs", "v1", "v2"}:
+    job_id = find_job_id(raw, base)
+    if job_id is None:
         expected = "a Location that ends with a job's id"
         raise RemoteProtocolError(expected, response.redacted(), repr(raw[:200]))
     return job_id
+
+
+def find_job_id(link: str, base: str) -> str | None:
+    """
+    Return the id at the end of a job's link, or of its result's; None without one.
+
+    Raises:
+        UntrustedUrl: the link is of another origin.
+    """
+    if not link.strip():
+        return None
+    parts = [part.partition(";")[0] for part in check_home(base, link).split("/")]
+    kept = [part for part in parts if part]
+    if kept and kept[-1] == "result":
+        kept.pop()
+    job_id = unquote(kept[-1]) if kept else ""
+    usable = JOB_ID.fullmatch(job_id) and job_id not in {"jobs", "v1", "v2"}
+    return job_id if usable else None
+
+
+def _unready(response: Response) -> bool:
+    """Tell whether there is no result yet, or trouble; a script's failure is none."""
+    if response.status == 404:  # noqa: PLR2004 - "not ready" too, right after the 302
+        return True
+    return response.status == 500 and not is_own_failure(response)  # noqa: PLR2004
 
 
 # --- the document of a pending job -------------------------------------------
@@ -505,7 +554,7 @@ V1_DATE = re.compile(
 
 V2_DATE = re.compile(r"(\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2})(?: UTC)?")
 
-ELAPSED = re.compile(r"(\d+):(\d{2}):(\d{2})")
+ELAPSED = re.compile(r"(\d{1,6}):(\d{2}):(\d{2})")
 
 
 def parse_status(response: Response) -> TaskStatus:

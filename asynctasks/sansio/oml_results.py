@@ -26,7 +26,14 @@ from ..exceptions import (
 )
 
 
-__all__ = ["Image", "decode_images", "open_result", "parse_failure", "rows_of"]
+__all__ = [
+    "Image",
+    "decode_images",
+    "is_own_failure",
+    "open_result",
+    "parse_failure",
+    "rows_of",
+]
 
 MAY_SPEAK_OF_SCRIPTS = frozenset({200, 400, 500})
 """
@@ -49,6 +56,11 @@ def parse_failure(response: Response) -> str | None:
         return None
     words = document["errorMessage"]
     return words if isinstance(words, str) else codec.dumps(words).decode()
+
+
+def is_own_failure(response: Response) -> bool:
+    """Tell whether an answer speaks of a script: only its failures have a code."""
+    return parse_failure(response) is not None and "errorCode" in response.json()
 
 
 def open_result(

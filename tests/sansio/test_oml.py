@@ -12,6 +12,7 @@ import pytest
 from asynctasks.exceptions import (
     AsyncTasksError,
     AuthenticationFailed,
+    Conflict,
     InvalidArgument,
     NotFound,
     RemoteProtocolError,
@@ -453,10 +454,20 @@ def test_no_location() -> None:
 @pytest.mark.parametrize("header", ["Content-Location", "Location"])
 def test_link_of_a_finished_job(header: str, link: str) -> None:
     """Either header of the 302 may be there; a foreign one is refused."""
-    _, meant = held(V2.poll(JOB2), Response(302, Headers({header: link})))
+    named = LINKS[link] if isinstance(LINKS[link], str) else V2_ID
+    ref = TaskRef(id=str(named))
+    _, meant = held(V2.poll(ref), Response(302, Headers({header: link})))
     refused = LINKS[link] is UntrustedUrl
 
     assert (UntrustedUrl if refused else OVER) == meant
+
+
+@pytest.mark.parametrize("link", ["/login?next=%2Foml", f"{ROOT}/jobs/J1/result"])
+@pytest.mark.parametrize("header", ["Content-Location", "Location"])
+def test_link_to_something_else(header: str, link: str) -> None:
+    """A 302 to a login page, or to another job, does not say that the job is over."""
+    with pytest.raises(RemoteProtocolError, match=f"expected a link to {V2_ID}"):
+        converse(V2.poll(JOB2), Response(302, Headers({header: link})))
 
 
 def test_finished_without_a_link() -> None:
@@ -616,6 +627,24 @@ def test_survey_of_a_long_list() -> None:
     assert ({}, 1) == (survey.found, survey.rows)
 
 
+def test_rows_that_contradict_each_other() -> None:
+    """Of two rows about one job, the one that is further counts, in any order."""
+    rows = [{"job_id": "J1", "status": word} for word in ("FINISH", "RUNNING")]
+    for listed in (rows, rows[::-1]):
+        answer = json_response(200, {"result": listed})
+        _, survey = converse(V2.survey([TaskRef(id="J1")], 10), answer)
+
+        assert survey.found["J1", None].done
+
+
+@pytest.mark.parametrize("hours", ["9" * 400, "9" * 5000, "-1"])
+def test_elapsed_time_that_is_none(hours: str) -> None:
+    """A time that no clock shows is not known; the job runs all the same."""
+    status = parse_status(json_response(202, {"elapsedTime": f"{hours}:00:00"}))
+
+    assert (TaskState.RUNNING, None) == (status.state, status.run_time)
+
+
 def test_row_of_the_list() -> None:
     """A row has what a look gives, and its own word."""
     ref, status = V2.parse_row({"id": "J1", **answer_of("v2-list").json()["result"][0]})
@@ -642,7 +671,51 @@ def test_result_that_never_comes() -> None:
     late = answer_of("v1-result-not-ready")
 
     with pytest.raises(NotFound, match="not ready"):
-        converse(V1.result(JOB1, OVER), *[late] * 4)
+        converse(V1.result(JOB1, OVER), *[late] * 5)
+
+
+def test_result_in_trouble() -> None:
+    """Trouble of the service is no failure of the script: it is asked for again."""
+    _, response = converse(
+        V2.result(JOB2, OVER), BROKEN, json_response(200, {"result": 42})
+    )
+
+    assert b"42" == response.body
+
+
+@pytest.mark.parametrize(
+    ("speaker", "ref", "known"),
+    [
+        (V1, JOB1, [json_response(500, {"errorMessage": "No such job"})]),
+        (V2, JOB2, [Response(500), json_response(200, {"result": []})]),
+        (V2, JOB2, [Response(404)]),
+    ],
+    ids=["v1", "v2", "v2-404"],
+)
+def test_job_that_is_forgotten(
+    speaker: OmlDialect, ref: TaskRef, known: list[Response]
+) -> None:
+    """A job that is not known any more has no result; it did not fail."""
+    gone = json_response(500, {"errorMessage": "Problem finding the job id."})
+
+    with pytest.raises(NotFound, match="Problem finding the job id") as caught:
+        converse(speaker.result(ref, OVER), *[gone] * 5, *known)
+    assert caught.value.request is not None
+    assert caught.value.request.path.endswith("/result")
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [({"errorMessage": "it broke"}, TaskFailed), ({}, ServiceBroken)],
+)
+def test_result_that_stays_in_trouble(
+    document: Any, expected: type[AsyncTasksError]
+) -> None:
+    """Of a job that is known, words are the script's; none are the service's."""
+    trouble = json_response(500, document)
+
+    with pytest.raises(expected):
+        converse(V1.result(JOB1, OVER), *[trouble] * 5, Response(302))
 
 
 def test_failure_of_a_job() -> None:
@@ -728,13 +801,22 @@ def test_cancel_that_is_refused() -> None:
         converse(V2.cancel(JOB2), refused, answer_of("v2-poll-pending"))
 
 
+def test_refused_cancel_names_what_was_refused() -> None:
+    """A refusal is that of the cancel, not of the look that came after it."""
+    with pytest.raises(Conflict) as caught:
+        converse(V2.cancel(JOB2), Response(409), answer_of("v2-poll-pending"))
+
+    assert caught.value.request is not None
+    assert caught.value.request.path.endswith("/cancel")
+
+
 def test_cancel_without_permission() -> None:
     """A refusal of another kind is passed on."""
     with pytest.raises(AuthenticationFailed):
         converse(V2.cancel(JOB2), Response(401))
 
 
-@pytest.mark.parametrize("status", [200, 202])
+@pytest.mark.parametrize("status", [200, 202, 204])
 def test_cancel_in_v1(status: int) -> None:
     """v1 has no cancel: a job that runs is deleted; editions differ in the answer."""
     (request,), ended = converse(V1.cancel(JOB1), Response(status))
@@ -752,7 +834,7 @@ def test_late_cancel_in_v1() -> None:
     assert OVER == ended
 
 
-@pytest.mark.parametrize("status", [200, 202, 302])
+@pytest.mark.parametrize("status", [200, 202, 204, 302])
 def test_delete(status: int) -> None:
     """Each edition's answer to a delete is taken."""
     (request,), _ = converse(V1.delete(JOB1), Response(status))
