@@ -17,6 +17,7 @@ from ..exceptions import InvalidArgument, UntrustedUrl
 
 
 __all__ = [
+    "hide_secrets",
     "is_loopback",
     "join_query",
     "origin_of",
@@ -41,8 +42,8 @@ SEPARATORS = re.compile(r"[/\\]")
 PLAIN = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*")
 """Unreserved characters that make no dot segment: a segment that stays as it is."""
 
-SECRET_PARTS = re.compile(r"(?<=//).*(?=@)|(?<=[?#]).*", re.DOTALL)
-"""What a URL may hide a secret in: user name and password, query, fragment."""
+BEHIND_PATH = re.compile(r"(?<=[?#]).+", re.DOTALL)
+"""The query and the fragment."""
 
 MAX_URL = 8192
 """Characters of a server-given URL at most."""
@@ -134,7 +135,7 @@ def split_base(url: str, name: str = "url") -> tuple[str, str]:
         InvalidArgument: it is no absolute http(s) URL, carries a user name, a query
             or a fragment, or climbs in the path.
     """
-    shown = SECRET_PARTS.sub("…", url) if isinstance(url, str) else url
+    shown = hide_secrets(url) if isinstance(url, str) else url
     if not isinstance(url, str) or NOT_IN_URLS.search(url):
         raise InvalidArgument(name, shown, "must be a URL without blanks or controls")
     try:
@@ -149,6 +150,20 @@ def split_base(url: str, name: str = "url") -> tuple[str, str]:
         raise InvalidArgument(name, shown, "must not contain . or .. as a path part")
     # Two slashes at the begin would make a host of what follows.
     return origin, _quote(f"/{path}" if path else "", name, safe="/%!$&'()*+,;=:@")
+
+
+def hide_secrets(url: str) -> str:
+    """
+    Return what may be shown of a URL: no user name, password, query or fragment.
+
+    It need not be a URL: in what is malformed, all before an ``@`` may be a password.
+    """
+    scheme, slashes, rest = url.partition("//")
+    if not slashes:
+        scheme, rest = "", url
+    if "@" in rest:
+        rest = f"…{rest[rest.rindex('@') :]}"
+    return f"{scheme}{slashes}{BEHIND_PATH.sub('…', rest)}"[:MAX_URL]
 
 
 def origin_of(url: str) -> str:
@@ -214,18 +229,19 @@ def resolve_server_url(
 
     Raises:
         UntrustedUrl: it points to another origin (a downgrade to http and another
-            port are other origins), carries a user name, or is no http(s) URL.
+            port are other origins), carries a user name, or is no http(s) URL. The
+            error shows the link without what may be secret in it.
     """
     home = origin_of(base)
     if len(raw) > MAX_URL or NOT_IN_URLS.search(raw) or "\\" in raw:
-        raise UntrustedUrl(raw, home)
+        raise UntrustedUrl(hide_secrets(raw), home)
     try:
         url = _quote_beyond_ascii(urljoin(base, raw).partition("#")[0])
         origin = origin_of(url)
-    except ValueError as exc:
-        raise UntrustedUrl(raw, home) from exc
+    except ValueError:  # whose text shows what may be a password
+        raise UntrustedUrl(hide_secrets(raw), home) from None
     if origin != home and origin not in trusted_origins:
-        raise UntrustedUrl(raw, home)
+        raise UntrustedUrl(hide_secrets(raw), home)
     return url
 
 

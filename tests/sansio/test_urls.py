@@ -13,6 +13,7 @@ import yarl
 from asynctasks.exceptions import InvalidArgument, UntrustedUrl
 from asynctasks.sansio.urls import (
     MAX_URL,
+    hide_secrets,
     is_loopback,
     join_query,
     origin_of,
@@ -336,7 +337,50 @@ def test_foreign_link_is_refused(raw: str) -> None:
     with pytest.raises(UntrustedUrl) as caught:
         resolve_server_url(BASE, raw)
 
-    assert (raw, "https://acme.example") == (caught.value.url, caught.value.base)
+    assert "https://acme.example" == caught.value.base
+    assert hide_secrets(raw) == caught.value.url
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "https://me:hidden@evil.example",
+        "https://evil.example/?signature=hidden",
+        "https://evil.example/#hidden",
+        "https://me:hidden@\u2100.example/",
+        "https://me:hidden\udcff@[::1",
+    ],
+)
+def test_refused_link_shows_no_secret(raw: str) -> None:
+    """A password or signature in a link that is refused is in no text of the error."""
+    with pytest.raises(UntrustedUrl) as caught:
+        resolve_server_url(BASE, raw)
+
+    assert "hidden" not in "".join(traceback.format_exception(caught.value))
+    assert "hidden" not in repr(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://acme.example/a", "https://acme.example/a"),
+        ("https://acme.example/a?sig=x#y", "https://acme.example/a?…"),
+        ("/a#y?sig=x", "/a#…"),
+        ("https://me:pw@acme.example/a?x", "https://…@acme.example/a?…"),
+        ("https://me:p?w@acme.example/", "https://…@acme.example/"),
+        ("https://me:p/w#\n@acme.example/", "https://…@acme.example/"),
+        ("me:pw@acme.example", "…@acme.example"),
+        ("//@acme.example", "//…@acme.example"),
+        ("https:me:pw@acme.example", "…@acme.example"),
+        ("/?", "/?"),
+        ("", ""),
+        ("//" * 1_000_000, "/" * MAX_URL),
+    ],
+    ids=range(12),
+)
+def test_what_is_shown_of_a_url(url: str, shown: str) -> None:
+    """Neither a password nor a signature is shown, whatever the form of the URL."""
+    assert shown == hide_secrets(url)
 
 
 def test_trusted_origin_is_accepted() -> None:
