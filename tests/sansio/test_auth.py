@@ -407,3 +407,23 @@ def test_oauth_shows_no_secret() -> None:
     )
 
     assert "<OAuth2Password of 'me' at http://127.0.0.1:1/token>" == repr(auth)
+
+
+def test_refresh_token_that_was_refused_is_not_sent_again() -> None:
+    """It is forgotten before it is tried, so that a failure does not bring it back."""
+    auth = oauth()
+    renew(auth, tokens(1))
+    with pytest.raises(AuthenticationFailed):
+        renew(auth, Response(400), Response(401))
+    [sent] = renew(auth, tokens(2))
+
+    assert "password" == sent["grant_type"]
+
+
+def test_life_of_an_earlier_token_is_not_that_of_the_next() -> None:
+    """A token whose life nobody said is not renewed when the last one would be."""
+    auth = oauth()
+    renew(auth, tokens(1, expires_in=60))
+    renew(auth, tokens(2, expires_in=None))
+
+    assert not auth.due(1e9)

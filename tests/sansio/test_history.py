@@ -132,3 +132,60 @@ def test_policy_refuses_nonsense(name: str, value: float) -> None:
     """A setting that cannot work is refused by name."""
     with pytest.raises(InvalidArgument, match=name):
         LearnedPolicy(**{name: value})
+
+
+def test_spread_forgets_the_oldest_too() -> None:
+    """Durations that are forgotten no longer widen the distribution."""
+    history = DurationHistory(LearnedPolicy(remembered=5))
+    for duration in [1.0, 1e6] * 3 + [100.0] * 5:
+        history.add(duration)
+
+    assert history.spread == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("z", [6.01, 37.0, 38.0, 40.0, 55.0])
+def test_hazard_where_the_tail_is_nothing(z: float) -> None:
+    """Beyond what floats can tell of the tail, its limit is taken."""
+    assert hazard(z) == pytest.approx(z + 1 / z, rel=1e-3)
+
+
+SPREADS = st.lists(st.floats(1e-3, 1e6), min_size=5, max_size=40)
+
+
+@given(SPREADS, st.floats(0, 1))
+def test_no_wait_starves_a_task(durations: list[float], share: float) -> None:
+    """
+    Before a quarter of the median there is a look, and then no wait is long.
+
+    It is bounded by a fixed multiple of the time since the submit, whatever the
+    durations were: a misfitted distribution must not leave a task alone.
+    """
+    policy = LearnedPolicy()
+    history = DurationHistory(policy)
+    for duration in durations:
+        history.add(duration)
+    first = policy.first * history.median
+    early = share * first * (1 - 1e-9)
+
+    assert history.next_wait(early) <= max(policy.shortest, first - early) * (1 + 1e-9)
+
+    for elapsed in (first, (first + history.median) / 2, 0.999 * history.median):
+        wait = history.next_wait(elapsed)
+
+        assert wait <= max(policy.shortest, 3 * elapsed)
+
+
+@given(SPREADS)
+def test_looks_go_on_for_ever(durations: list[float]) -> None:
+    """Each look is later than the one before by no less than the shortest wait."""
+    policy = LearnedPolicy()
+    history = DurationHistory(policy)
+    for duration in durations:
+        history.add(duration)
+    elapsed = 0.0
+    for _ in range(60):
+        wait = history.next_wait(elapsed)
+
+        assert policy.shortest <= wait < math.inf
+
+        elapsed += wait

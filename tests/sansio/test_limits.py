@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import math
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+)
 import pytest
 
 from asynctasks.exceptions import InvalidArgument
@@ -225,3 +231,115 @@ def test_pause_knows_whether_it_was_asked_for() -> None:
     pause.ask(0.0, 5.0)
 
     assert (False, True) == (before, pause.asked)
+
+
+def test_time_that_was_counted_counts_once() -> None:
+    """When a clock went back, the time up to where it was brings nothing again."""
+    bucket = TokenBucket(1, burst=1)
+    bucket.take(10.0)
+    bucket.take(9.0)
+
+    assert bucket.take(10.0) == pytest.approx(1.0)
+    assert bucket.take(11.0) == 0.0
+
+
+def test_budget_is_spent_to_its_last_token() -> None:
+    """A retry that costs exactly what is left can be paid, once."""
+    budget = RetryBudget(RetryBudget.COST)
+
+    assert [True, False] == [budget.spend(throttled=False) for _ in range(2)]
+    assert 0 == budget.tokens
+
+
+def test_next_outage_has_a_probe_again() -> None:
+    """A probe that was answered does not stand in the way of later ones."""
+    outage = Outage(after=1)
+    for _ in range(2):
+        outage.unreached(sent_at=0, now=0)
+
+        assert [True, False] == [outage.admit(), outage.admit()]
+
+        outage.reached()
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["take", "ask"]), st.floats(0, 60)), max_size=60)
+)
+def test_no_pause_ends_before_its_time(steps: list[tuple[str, float]]) -> None:
+    """Whatever is asked for in whatever order, the last moment counts."""
+    pause, now, until = Pause(), 0.0, 0.0
+    for verb, seconds in steps:
+        if verb == "ask":
+            pause.ask(seconds, now)
+            until = max(until, now + seconds)
+        else:
+            now += seconds
+
+        assert pause.left(now) == max(0.0, until - now)
+
+
+@given(
+    st.lists(st.sampled_from(["retry", "throttled", "ok", "ok after"]), max_size=400)
+)
+def test_budget_is_never_overdrawn(steps: list[str]) -> None:
+    """Retries cost what they cost, never more than there is, never less."""
+    budget = RetryBudget(100)
+    for step in steps:
+        before = budget.tokens
+        if step.startswith("ok"):
+            budget.earn(retried=step == "ok after")
+
+            assert before <= budget.tokens <= 100
+            continue
+        cost = budget.THROTTLED if step == "throttled" else budget.COST
+        paid = budget.spend(throttled=step == "throttled")
+
+        assert paid is (before >= cost)
+        assert budget.tokens == before - cost * paid >= 0
+
+
+class OutageMachine(RuleBasedStateMachine):
+    """Requests that begin and end in whatever order, while a service comes and goes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outage = Outage(after=3)
+        self.now = 0.0
+        self.running: list[tuple[float, bool]] = []
+        """When each was sent, and whether it was sent as a probe."""
+
+    @rule()
+    def begin(self) -> None:
+        self.now += 1
+        on = self.outage.on
+        if self.outage.admit():
+            self.running.append((self.now, on))
+
+    @precondition(lambda self: self.running)
+    @rule(index=st.integers(0, 100), how=st.sampled_from(["answer", "fail", "cancel"]))
+    def end(self, index: int, how: str) -> None:
+        self.now += 1
+        sent_at, _ = self.running.pop(index % len(self.running))
+        if how == "answer":
+            self.outage.reached()
+            # Whoever was a probe is one among many now.
+            self.running = [(at, False) for at, _ in self.running]
+        elif how == "fail":
+            self.outage.unreached(sent_at=sent_at, now=self.now)
+        else:
+            self.outage.abandoned(sent_at=sent_at)
+
+    @invariant()
+    def one_probe_at_most(self) -> None:
+        assert sum(probe for _, probe in self.running) <= 1
+
+    @invariant()
+    def never_stuck(self) -> None:
+        # With nothing under way, somebody may go and see.
+        if not self.running:
+            assert self.outage.admit()
+            self.outage.abandoned(sent_at=self.now)
+
+
+TestOutage = OutageMachine.TestCase
+TestOutage.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

@@ -158,3 +158,25 @@ def test_schedule_behaves_as_a_dictionary(steps: list[tuple[str, int, int]]) -> 
         keys = {key for key in range(6) if key in schedule}
 
         assert expected == (keys, len(schedule), schedule.next_due())
+
+
+@given(
+    initial=st.floats(1e-6, 1e6),
+    most=st.floats(1e-6, 1e6),
+    base=st.floats(1, 1000),
+    jitter=st.floats(0, 1, exclude_max=True),
+    looks=st.integers(0, 200),
+    dice=SHARES,
+)
+def test_waits_are_monotone(
+    initial: float, most: float, base: float, jitter: float, looks: int, dice: float
+) -> None:
+    """A later wait is no shorter, by the same dice; jitter only shortens it."""
+    policy = PollPolicy(
+        wait_initial=initial, wait_max=most, wait_exp_base=base, wait_jitter=jitter
+    )
+    wait, longest = policy.next_wait(looks, dice), policy.next_wait(looks, 0.0)
+
+    assert wait <= policy.next_wait(looks + 1, dice)
+    assert longest * (1 - jitter) <= wait * (1 + 1e-9)
+    assert wait <= longest
