@@ -244,7 +244,8 @@ class Api:
             raise InvalidArgument("path", path, f"cannot be fetched: {exc}") from exc
         if not foreign:
             parts = urlsplit(url)
-            url = f"{parts.path or '/'}?{parts.query}".removesuffix("?")
+            # Two slashes at the begin would make a host of what follows.
+            url = f"/{parts.path.lstrip('/')}?{parts.query}".removesuffix("?")
         return Request("GET", url, anonymous=foreign, streamed=True, follow=True)
 
     def upload(

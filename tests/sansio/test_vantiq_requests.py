@@ -305,6 +305,7 @@ def test_headers_of_an_execution() -> None:
         ("/docs/a%20b?v=1", "/docs/a%20b?v=1", False),
         ("/docs/a#b", "/docs/a%23b", False),
         ("https://dev.example", "/", False),
+        ("https://dev.example//other.example/x", "/other.example/x", False),
         ("https://dev.example?v=1", "/?v=1", False),
         ("https://dev.example/docs/a", "/docs/a", False),
         ("https://DEV.example:443/docs/a", "/docs/a", False),
