@@ -83,7 +83,6 @@ if TYPE_CHECKING:
     from .sansio.answers import decode_content as decode_content
     from .sansio.auth import Auth as Auth
     from .sansio.auth import NoAuth as NoAuth
-    from .sansio.auth import OAuth2Password as OAuth2Password
     from .sansio.auth import Secret as Secret
     from .sansio.auth import api_key as api_key
     from .sansio.auth import basic as basic
@@ -96,6 +95,7 @@ if TYPE_CHECKING:
     from .sansio.events import Event as Event
     from .sansio.events import EventKind as EventKind
     from .sansio.ledger import ItemState as ItemState
+    from .sansio.oauth import OAuth2Password as OAuth2Password
     from .sansio.retry import RetryPolicy as RetryPolicy
     from .sansio.schedule import PollPolicy as PollPolicy
     from .sansio.task import TaskRef as TaskRef
@@ -185,7 +185,6 @@ _MODULES = {
     ".sansio.auth": (
         "Auth",
         "NoAuth",
-        "OAuth2Password",
         "Secret",
         "api_key",
         "basic",
@@ -195,6 +194,7 @@ _MODULES = {
     ".sansio.dialect": ("Capabilities", "Dialect"),
     ".sansio.events": ("Event", "EventKind"),
     ".sansio.ledger": ("ItemState",),
+    ".sansio.oauth": ("OAuth2Password",),
     ".sansio.retry": ("RetryPolicy",),
     ".sansio.schedule": ("PollPolicy",),
     ".sansio.task": ("TaskRef", "TaskState", "TaskStatus"),

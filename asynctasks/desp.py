@@ -18,13 +18,14 @@ from .exceptions import InvalidArgument
 from .handle import TaskHandle
 from .options import check_options
 from .sansio import codec
-from .sansio.auth import Auth, Credential, NoAuth, OAuth2Password, basic, bearer
+from .sansio.auth import Auth, Credential, NoAuth, basic, bearer
 from .sansio.desp import ROOT, DespDialect
 from .sansio.desp_inputs import id_text
 from .sansio.desp_jobs import CostEstimate, LogLine, OutputFile, parse_file
 from .sansio.dialect import Launched, Prepared
 from .sansio.filenames import safe_filename
 from .sansio.http import Part, Response, build_multipart
+from .sansio.oauth import OAuth2Password
 from .sansio.urls import is_loopback, split_base
 
 

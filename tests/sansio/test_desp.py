@@ -51,8 +51,8 @@ NOT_SAID: Mapping[str, str] = {
     "relaunch-failed": "we look before and after; see test_relaunch_failed",
     "run-seed": "its service link has a slash less; see test_seed",
     "service-in-error": "we name a service",
-    "token": "said by OAuth2Password; see test_auth",
-    "token-refused": "said by OAuth2Password; see test_auth",
+    "token": "said by OAuth2Password; see test_oauth",
+    "token-refused": "said by OAuth2Password; see test_oauth",
 }
 """Exchanges whose requests we put differently, and where they are tested."""
 
