@@ -14,7 +14,7 @@ from .context import TaskContext, sendable
 from .payload import Result, decode_inputs, encode_output
 from .processes import ProcessFailed, ServiceProcess, describe
 from .tasks import Interrupt, Outcome, Start, State
-from .threads import run_in_thread
+from .threads import Threads
 from ..exceptions import TaskCancelled
 
 
@@ -29,13 +29,17 @@ class Run:
 
     Args:
         start: what the simulator said.
+        threads: where functions run that are not async.
         note: is called, on the loop, with the task and what its function reports.
     """
 
-    def __init__(self, start: Start, note: Callable[..., None]) -> None:
+    def __init__(
+        self, start: Start, threads: Threads, note: Callable[..., None]
+    ) -> None:
         self.task = start.task
         self._service = start.service
         self._payload = start.payload
+        self._threads = threads
         self._note = note
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
@@ -89,7 +93,7 @@ class Run:
         if self._service.executor == "process":
             query = self.task.order.query
             self._process = ServiceProcess(self._service, self.task.id, query)
-        return await run_in_thread(self._block, f"asynctasks {self.task.id}")
+        return await self._threads.run(self._block)
 
     async def _await(self) -> Result:
         with staying_alive():

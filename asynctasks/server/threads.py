@@ -10,41 +10,68 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from queue import SimpleQueue
 import threading
 from typing import TypeVar
 
 
-__all__ = ["run_in_thread"]
+__all__ = ["Threads"]
 
 T = TypeVar("T")
 
+Work = Callable[[], None]
 
-async def run_in_thread(function: Callable[[], T], name: str) -> T:
-    """
-    Run a function in a thread of its own and return what it returns.
 
-    Who is cancelled here stops waiting; the function goes on, and what becomes of it
-    is dropped.
+class Threads:
+    """As many threads as are needed; one that has nothing to do is used again."""
 
-    Args:
-        function: what blocks.
-        name: the name of the thread.
+    def __init__(self) -> None:
+        self._idle: list[SimpleQueue[Work | None]] = []
+        self._closed = False
 
-    Raises:
-        BaseException: what the function raised; ``StopIteration`` is a
-            ``RuntimeError``, as in any coroutine.
-    """
-    loop = asyncio.get_running_loop()
-    ended: asyncio.Future[Callable[[], T]] = loop.create_future()
+    async def run(self, function: Callable[[], T]) -> T:
+        """
+        Run a function in a thread and return what it returns.
 
-    def work() -> None:
-        outcome = outcome_of(function)
-        with suppress(RuntimeError):  # the loop is closed: nobody wants to know
-            loop.call_soon_threadsafe(tell, ended, outcome)
+        Who is cancelled here stops waiting; the function goes on, and what becomes
+        of it is dropped.
 
-    threading.Thread(target=work, name=name, daemon=True).start()
-    outcome = await ended
-    return outcome()
+        Raises:
+            BaseException: what the function raised; ``StopIteration`` is a
+                ``RuntimeError``, as in any coroutine.
+        """
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[Callable[[], T]] = loop.create_future()
+        queue = self._idle.pop() if self._idle else self._start()
+
+        def work() -> None:
+            outcome = outcome_of(function)
+            self._idle.append(queue)  # before anybody can want another thread
+            with suppress(RuntimeError):  # the loop is closed: nobody wants to know
+                loop.call_soon_threadsafe(tell, ended, outcome)
+
+        queue.put(work)
+        outcome = await ended
+        return outcome()
+
+    def close(self) -> None:
+        """Let the threads end: the idle ones now, the others when they have done."""
+        self._closed = True
+        for queue in self._idle:
+            queue.put(None)
+
+    def _start(self) -> SimpleQueue[Work | None]:
+        queue: SimpleQueue[Work | None] = SimpleQueue()
+        thread = threading.Thread(target=self._serve, args=(queue,), daemon=True)
+        thread.name = "asynctasks"
+        thread.start()
+        return queue
+
+    def _serve(self, queue: SimpleQueue[Work | None]) -> None:
+        while (work := queue.get()) is not None:
+            work()
+            if self._closed:
+                return
 
 
 def outcome_of(function: Callable[[], T]) -> Callable[[], T]:

@@ -23,6 +23,7 @@ from .runs import Run
 from .simulator import Simulator
 from .speakers import Speakers
 from .tasks import Action, Changed, SimulatedTask, Start, Stop
+from .threads import Threads
 from ..exceptions import ConnectionLost, InvalidState
 from ..sansio.http import Body, JoinedBody, Request, Response
 
@@ -67,6 +68,7 @@ class Worker:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._start: tuple[float, float] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._threads = Threads()
         self._runs: dict[int, Run] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._sending: set[asyncio.Task[None]] = set()
@@ -201,6 +203,7 @@ class Worker:
         for each in left:
             each.cancel()
         await unended(left, GRACE)
+        self._threads.close()
 
     # --- answers -------------------------------------------------------------
 
@@ -256,7 +259,7 @@ class Worker:
             self._notify(action)
 
     def _begin(self, start: Start) -> None:
-        run = Run(start, self._note)
+        run = Run(start, self._threads, self._note)
         self._runs[start.task.number] = run
         task = asyncio.get_running_loop().create_task(self._supervise(run))
         self._running.add(task)

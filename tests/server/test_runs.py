@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 import sys
 import threading
 from typing import Any
@@ -21,6 +22,7 @@ from asynctasks.server.tasks import (
     Start,
     State,
 )
+from asynctasks.server.threads import Threads
 from tests.server import staged
 
 
@@ -28,6 +30,7 @@ class Stage:
     """Where a function runs, and what it reports."""
 
     def __init__(self) -> None:
+        self.threads = Threads()
         self.noted: list[tuple[Any, ...]] = []
         self.first = asyncio.Event()
 
@@ -44,7 +47,7 @@ class Stage:
         order = Order(service="test", payload=payload, query={"a": "1"})
         task = SimulatedTask(id="task-1", number=1, order=order, created_at=0.0)
         service = Service("test", function, executor)
-        return Run(Start(task, service, payload), self.note)
+        return Run(Start(task, service, payload), self.threads, self.note)
 
     async def run(self, function: Any, *args: Any) -> Outcome:
         """Run a function to its end."""
@@ -52,9 +55,11 @@ class Stage:
 
 
 @pytest.fixture
-def stage() -> Stage:
+def stage() -> Iterator[Stage]:
     """Give a place to run functions."""
-    return Stage()
+    stage = Stage()
+    yield stage
+    stage.threads.close()
 
 
 async def test_async(stage: Stage) -> None:

@@ -3,18 +3,60 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 import threading
 
 import pytest
 
-from asynctasks.server.threads import run_in_thread
+from asynctasks.server.threads import Threads
 
 
-async def test_returned() -> None:
-    """What the function returns comes back, from a thread with the given name."""
-    name = await run_in_thread(lambda: threading.current_thread().name, "worker 7")
+@pytest.fixture
+def threads() -> Iterator[Threads]:
+    """Give threads that end with the test."""
+    threads = Threads()
+    yield threads
+    threads.close()
 
-    assert "worker 7" == name
+
+async def test_returned(threads: Threads) -> None:
+    """What the function returns comes back, from a thread that keeps nobody."""
+    thread = await threads.run(threading.current_thread)
+
+    assert (True, True) == (thread is not threading.main_thread(), thread.daemon)
+
+
+async def test_used_again(threads: Threads) -> None:
+    """A thread that has done is used again; one that has not is not waited for."""
+    first = [await threads.run(threading.get_ident) for _ in range(3)]
+    release = threading.Event()
+    waiting = asyncio.create_task(threads.run(lambda: release.wait(20)))
+    await asyncio.sleep(0)
+    other = await threads.run(threading.get_ident)
+    release.set()
+    await waiting
+
+    assert (1, True) == (len(set(first)), other not in first)
+
+
+async def test_closed(threads: Threads) -> None:
+    """Idle threads end when they are told to, others when they have done."""
+    release = threading.Event()
+    found = [await threads.run(threading.current_thread)]
+
+    def block() -> None:
+        found.append(threading.current_thread())
+        release.wait(20)
+
+    both = [asyncio.create_task(threads.run(block)) for _ in range(2)]
+    await asyncio.sleep(0)
+    threads.close()
+    release.set()
+    await asyncio.gather(*both)
+    for each in found:
+        await asyncio.to_thread(each.join, 20)
+
+    assert [False] * 3 == [each.is_alive() for each in found]
 
 
 def explode() -> None:
@@ -27,19 +69,19 @@ def stop() -> None:
     raise StopIteration(3)
 
 
-async def test_raised() -> None:
+async def test_raised(threads: Threads) -> None:
     """What the function raises comes back, too."""
     with pytest.raises(KeyError, match="x"):
-        await run_in_thread(explode, "explode")
+        await threads.run(explode)
 
 
-async def test_stop_iteration() -> None:
+async def test_stop_iteration(threads: Threads) -> None:
     """The exception that no future takes is an error like any other."""
     with pytest.raises(RuntimeError, match="StopIteration"):
-        await run_in_thread(stop, "stop")
+        await threads.run(stop)
 
 
-async def test_cancelled() -> None:
+async def test_cancelled(threads: Threads) -> None:
     """Who is cancelled stops waiting at once; the function ends when it likes."""
     started, release, ended = (threading.Event() for _ in range(3))
 
@@ -48,7 +90,7 @@ async def test_cancelled() -> None:
         release.wait(20)
         ended.set()
 
-    waiting = asyncio.create_task(run_in_thread(block, "block"))
+    waiting = asyncio.create_task(threads.run(block))
     await asyncio.to_thread(started.wait, 20)
     waiting.cancel()
     await asyncio.wait([waiting])
@@ -59,24 +101,24 @@ async def test_cancelled() -> None:
     assert (True, False, True) == (waiting.cancelled(), was_ended, ended.is_set())
 
 
-def test_closed_loop() -> None:
+def test_closed_loop(threads: Threads) -> None:
     """A function that outlives its loop ends without a word, and keeps nobody."""
     started, release = threading.Event(), threading.Event()
-    threads: list[threading.Thread] = []
+    found: list[threading.Thread] = []
 
     def block() -> None:
-        threads.append(threading.current_thread())
+        found.append(threading.current_thread())
         started.set()
         release.wait(20)
 
     async def leave() -> None:
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(run_in_thread(block, "block"), 0.01)
+            await asyncio.wait_for(threads.run(block), 0.01)
 
     asyncio.run(leave())
     started.wait(20)
-    daemon = threads[0].daemon
+    threads.close()
     release.set()
-    threads[0].join(20)
+    found[0].join(20)
 
-    assert (True, False) == (daemon, threads[0].is_alive())
+    assert not found[0].is_alive()

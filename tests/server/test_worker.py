@@ -217,14 +217,17 @@ async def test_aclose(site: Site) -> None:
 
     site.simulator.parallel = 2
     site.simulator.service("listen", listen)
-    threads = threading.active_count()
+    threads = set(threading.enumerate())
     hook = "http://127.0.0.1:9/"
     tasks = [await site.submit(name, taskStateHook=hook) for name in ("hour", "listen")]
     await site.submit("hour?scheduleIn=1%20day")
     await site.worker.aclose()
     await site.worker.aclose()
 
-    assert (["task-1", "task-2"], threads) == (tasks, threading.active_count())
+    for each in set(threading.enumerate()) - threads:
+        await asyncio.to_thread(each.join, 20)
+
+    assert (["task-1", "task-2"], threads) == (tasks, set(threading.enumerate()))
     with pytest.raises(InvalidState):
         await site.state(tasks[0])
 

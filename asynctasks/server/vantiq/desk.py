@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from copy import deepcopy
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from .program import bind, run_program
 from .query import nearness, project, sort_rows, substitute
 from .refusals import Refused, forbidden, malformed, not_found
 from .schema import DEFINITIONS
-from .tables import Row, Stamp, Table
+from .tables import Row, Stamp, Table, copied
 from .vail import parse_vail
 from .where import compile_where
 
@@ -83,11 +82,11 @@ class Desk:
             rows = rows[start : start + size]
         if query.props:
             rows = [project(row, query.props) for row in rows]
-        return deepcopy(rows), total
+        return copied(rows), total
 
     def select_one(self, resource: str, ident: str) -> Row:
         """Return one row, by its ``_id`` or its natural key."""
-        return deepcopy(self.table(resource).get(ident))
+        return dict(copied(self.table(resource).get(ident)))
 
     def table(self, resource: str) -> Table:
         """Return the table of a resource."""
@@ -103,12 +102,12 @@ class Desk:
         if twin is not None and table.schema.name in DEFINITIONS:
             changes = table.update(twin, ready.instance, self._stamp())
             self._changed(table, twin, changes)
-            return deepcopy(table.rows[twin["_id"]])
+            return self.select_one(resource, twin["_id"])
         row = table.insert(ready.instance, self.world.new_id(), self._stamp())
         if ready.content is not None:
             self._keep(table, row["name"], ready.content)
         self._tell(table, "insert", row)
-        return deepcopy(row)
+        return dict(copied(row))
 
     def insert_many(self, resource: str, instances: Sequence[Any]) -> list[Any]:
         """Store each instance that can be stored; return what became of each."""
@@ -248,7 +247,7 @@ class Desk:
 
     def _matching(self, table: Table, where: Any) -> list[Row]:
         accepts = compile_where(where)
-        return [row for row in table.rows.values() if accepts(row)]
+        return [row for row in table.candidates(where) if accepts(row)]
 
     def _outcome(self, resource: str, instance: Any) -> Any:
         try:
@@ -262,7 +261,7 @@ class Desk:
             new = table.rows[row["_id"]]
             self.world.redefine(self.namespace, table.schema.name, new)
             self._tell(table, "update", new)
-        return deepcopy(changes)
+        return dict(copied(changes))
 
     def _remove(self, table: Table, row: Row) -> None:
         table.remove(row["_id"])
@@ -275,7 +274,7 @@ class Desk:
         key = table.schema.natural_key
         ident = row.get(key[0]) if len(key) == 1 else None
         ident = row["_id"] if ident is None else ident
-        self._emit(f"/types/{table.schema.name}/{what}/{ident}", deepcopy(row))
+        self._emit(f"/types/{table.schema.name}/{what}/{ident}", copied(row))
 
     def _emit(self, path: str, value: Any, facts: Row | None = None) -> None:
         self.world.emit(path, value, self, facts)

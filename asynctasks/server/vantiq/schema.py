@@ -117,6 +117,11 @@ class Schema:
         both = [key for key in (self.natural_key, *self.unique) if key]
         return tuple(dict.fromkeys(both))
 
+    def is_text(self, name: str) -> bool:
+        """Tell whether a property is one text, and checked to be."""
+        facts = self.properties.get(name, {})
+        return facts.get("type") == "String" and not facts.get("multi")
+
     def complete(self, instance: Mapping[str, Any]) -> dict[str, Any]:
         """Return a new instance with its defaults."""
         row = dict(instance)

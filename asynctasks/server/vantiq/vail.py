@@ -312,7 +312,7 @@ def number(token: Token) -> int | float:
         value: int | float = json.loads(token.text)
     except ValueError:  # more digits than Python converts
         value = math.inf
-    if value == math.inf or value == -math.inf:
+    if value in {math.inf, -math.inf}:
         raise misunderstood(token.text[:20], token.line, "a smaller number")
     return value
 

@@ -179,6 +179,11 @@ def differs(wanted: Any) -> Test:
 
 def is_in(wanted: Any) -> Test:
     """Build ``$in``."""
+    if all(isinstance(each, str) for each in array("$in", wanted)):
+        texts = frozenset(wanted)
+        return lambda found: any(
+            isinstance(value, str) and value in texts for value in leaves(found)
+        )
     tests = [equals(each) for each in array("$in", wanted)]
     return lambda found: any(test(found) for test in tests)
 

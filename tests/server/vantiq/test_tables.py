@@ -9,6 +9,7 @@ import pytest
 from asynctasks.server.vantiq.refusals import Refused
 from asynctasks.server.vantiq.schema import Schema
 from asynctasks.server.vantiq.tables import Row, Stamp, Table, write_time
+from asynctasks.server.vantiq.where import compile_where
 from tests.server.vantiq.worlds import NOW
 
 
@@ -51,6 +52,43 @@ def test_find() -> None:
 
     assert [first, first, second, None] == [
         noted.table.find(ident) for ident in ("id1", "a", "7", "b")
+    ]
+
+
+TYPED = Schema(
+    "T", ("k",), (("n",),), {"k": {"type": "String"}, "n": {"type": "Integer"}}
+)
+
+
+@pytest.mark.parametrize(
+    ("where", "looked_at"),
+    [
+        ({"k": "b"}, 1),
+        ({"_id": "id3"}, 1),
+        ({"_id": {"$in": ["id3", "id1", "none"]}}, 2),
+        ({"x": 1, "k": {"$in": ["c", "a"]}}, 2),
+        ({"k": "none"}, 0),
+        ({"k": {"$in": []}}, 0),
+        ({"k": {"$in": ["a", None]}}, 4),
+        ({"k": None}, 4),
+        ({"n": 2}, 4),
+        ({"x": "1"}, 4),
+        ({"$or": [{"k": "a"}]}, 4),
+        ({}, 4),
+    ],
+    ids=str,
+)
+def test_candidates(where: Any, looked_at: int) -> None:
+    """A query for keys looks at few rows, and finds what a search would, in order."""
+    table = Table(TYPED, lambda *_: None)
+    for number, key in enumerate(("a", "b", "c", None), 1):
+        table.insert({"k": key, "n": number, "x": 1}, f"id{number}", STAMP)
+    accepts = compile_where(where)
+    found = list(table.candidates(where))
+
+    assert looked_at == len(found)
+    assert [row for row in table.rows.values() if accepts(row)] == [
+        row for row in found if accepts(row)
     ]
 
 
