@@ -201,7 +201,7 @@ class Revoking:
             return Response(200, body=b'{"access_token": "t%d"}' % self.grants)
         if request.headers["Authorization"] != f"Bearer t{self.grants}":
             return Response(401)
-        return Response(200, body=b'{"id": 1, "status": "RUNNING"}')
+        return Response(200, body=b'{"status": "RUNNING"}')
 
 
 async def test_401_among_many() -> None:

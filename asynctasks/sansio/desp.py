@@ -16,7 +16,14 @@ import attrs
 
 from . import codec
 from .answers import expect, refusal
-from .desp_hal import PageInfo, find_id, parse_page, parse_rows, with_id
+from .desp_hal import (
+    PageInfo,
+    check_about,
+    find_id,
+    parse_page,
+    parse_rows,
+    with_id,
+)
 from .desp_inputs import check_inputs, encode_inputs, id_text
 from .desp_jobs import (
     STATES,
@@ -74,6 +81,9 @@ TERMINATE_TIMEOUT = 90.0
 
 SETTLE_WAITS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Seconds between looks for a change that the service makes after its answer."""
+
+PAGES = 1000
+"""Pages of a list that are gone through at most; then the list has no end."""
 
 NOT_EXPORTED = 405
 """Said by builds that do not have a call."""
@@ -164,10 +174,12 @@ class DespDialect(Dialect):
             return reference("", "services", service, "service").rpartition("/")[2]
         query: Query | None = Query(limit=100)
         found = []
+        read = 0
         while query is not None:
-            page = yield from self.select("services", query)
+            page = yield from self._next_page("services", query, read)
             found += [row for row in page.rows if row.get("name") == service]
             query = page.next
+            read += 1
         if len(found) != 1:
             remedy = f"{len(found)} services have this name; give the id of one"
             raise InvalidArgument("service", service, remedy)
@@ -228,10 +240,9 @@ class DespDialect(Dialect):
             attempt_timeout=LAUNCH_TIMEOUT,
         )
         # 202 in production, 200 in the OpenAPI document.
-        document = expect(response, 200, 201, 202).json()
+        document = _document(expect(response, 200, 201, 202))
         ref = TaskRef(id=find_id(document, response), service=prepared.service)
-        status = parse_job(document, response)
-        return Launched(ref=ref, status=status if status.word else None)
+        return Launched(ref=ref, status=_first_status(document, response))
 
     def launched_since(
         self, config_id: str, since: datetime, *, parent: str | None = None
@@ -245,17 +256,26 @@ class DespDialect(Dialect):
         where = {"projection": "detailedJob", "parentId": parent}
         query: Query | None = Query(where=where, sort="id,desc", limit=100)
         found: list[TaskRef] = []
+        read = 0
         while query is not None:
-            page = yield from self.select("jobs", query)
+            page = yield from self._next_page("jobs", query, read)
             query = page.next
+            read += 1
             for row in page.rows:
                 created = parse_time(row.get("created"))
                 if created is not None and created < since:
                     return found
                 config = row.get("config")
                 if isinstance(config, dict) and str(config.get("id")) == config_id:
-                    found.append(TaskRef(id=id_text(row)))
+                    found.append(TaskRef(id=find_id(row, Response(200))))
         return found
+
+    def _next_page(self, resource: str, query: Query, read: int) -> Flow[Page]:
+        """Fetch one of the pages that are gone through to their end."""
+        if read >= PAGES:
+            expected = f"at most {PAGES} pages of {resource}"
+            raise RemoteProtocolError(expected, None, "more")
+        return (yield from self.select(resource, query))
 
     # --- costs ---------------------------------------------------------------
 
@@ -291,6 +311,7 @@ class DespDialect(Dialect):
         response = yield Request("GET", self._job(ref), HAL, expect_json=True)
         document = expect(response, 200).json()
         status = parse_job(document, response)
+        check_about(document, ref.id, response)
         if document.get("parent") is True:
             status = yield from self._judge(ref, status)
         elif status.state is TaskState.FAILED:
@@ -369,7 +390,8 @@ class DespDialect(Dialect):
 
     def parse_row(self, row: Mapping[str, Any]) -> tuple[TaskRef, TaskStatus]:
         """Read a row of the list of jobs."""
-        return TaskRef(id=id_text(row)), parse_job(row, Response(200))
+        answer = Response(200)
+        return TaskRef(id=find_id(row, answer)), parse_job(row, answer)
 
     # --- results -------------------------------------------------------------
 
@@ -651,7 +673,20 @@ OPTIONAL_FIELDS = {
 
 def _id_of_new(response: Response) -> str:
     """Return the id of what was stored; the answer may have a Location alone."""
-    return find_id(response.json() if response.body.strip() else None, response)
+    return find_id(_document(response), response)
+
+
+def _document(response: Response) -> Any:
+    return response.json() if response.body.strip() else None
+
+
+def _first_status(document: Any, response: Response) -> TaskStatus | None:
+    """Read the status of a job that was accepted; an odd one must not lose its id."""
+    try:
+        status = parse_job(document, response)
+    except RemoteProtocolError:
+        return None
+    return status if status.word else None
 
 
 def _row(response: Response) -> Mapping[str, Any]:

@@ -20,12 +20,23 @@ from .http import Response
 from ..exceptions import RemoteProtocolError
 
 
-__all__ = ["PageInfo", "build_cursor", "find_id", "id_of", "parse_page", "parse_rows"]
+__all__ = [
+    "PageInfo",
+    "build_cursor",
+    "check_about",
+    "find_id",
+    "id_of",
+    "parse_page",
+    "parse_rows",
+]
 
 TEMPLATE = re.compile(r"\{[^{}]{0,200}\}")
 """``{?projection}``, which occurs at the end of links and before a ``/dl``."""
 
 MAX_LINK = 8192
+
+ID = re.compile(r"(?!\.{1,2}$)[^/\\?#%\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,255}")
+"""What can be the id of an entity: one segment of a path; theirs are numbers."""
 
 SELVES = ("self", "job", "jobConfig", "service", "collection", "file")
 """The links that lead to an entity itself, under a name of its own as well."""
@@ -38,7 +49,7 @@ def id_of(link: str) -> str | None:
     The service itself looks at nothing but this last segment.
     """
     path = TEMPLATE.sub("", link[:MAX_LINK]).partition("#")[0].partition("?")[0]
-    return unquote(path.rstrip("/").rpartition("/")[2]) or None
+    return _id(unquote(path.rstrip("/").rpartition("/")[2]))
 
 
 def find_id(document: Any, response: Response) -> str:
@@ -66,10 +77,25 @@ def find_id(document: Any, response: Response) -> str:
 
 
 def _id(value: Any) -> str | None:
-    if isinstance(value, str) and value:
-        return value
     whole = isinstance(value, int) and not isinstance(value, bool)
-    return str(value) if whole else None
+    text = str(value) if whole else value
+    return text if isinstance(text, str) and ID.fullmatch(text) else None
+
+
+def check_about(document: Any, key: str, response: Response) -> None:
+    """
+    Refuse an entity that is not the one that was asked for.
+
+    One without an id that can be read is taken for it.
+
+    Raises:
+        RemoteProtocolError: it has another id.
+    """
+    content = document.get("content")
+    holder = content if isinstance(content, dict) else document
+    shown = _id(holder.get("id"))
+    if shown not in {None, key}:
+        raise RemoteProtocolError(f"{key} at $.id", response.redacted(), shown or "")
 
 
 def _href(document: Mapping[str, Any], name: str) -> str:

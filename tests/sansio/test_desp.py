@@ -148,7 +148,7 @@ def paths(asked: list[Request | Sleep]) -> list[Any]:
 
 
 def job(status: str, **more: Any) -> Response:
-    return answer({"id": 793, "status": status, **more})
+    return answer({"id": 793, **more, "status": status})
 
 
 # --- submit ------------------------------------------------------------------
@@ -309,6 +309,57 @@ def test_launch_with_an_id_alone() -> None:
     assert ("5", None) == (launched.ref.id, launched.status)
 
 
+def test_launch_with_an_odd_status() -> None:
+    """An accepted launch keeps its id, whatever else the answer says."""
+    prepared = Prepared(service="20", payload=Payload(), config_id="199")
+    _, launched = converse(DESP.launch(prepared), answer({"id": 5, "status": 7}, 202))
+
+    assert ("5", None) == (launched.ref.id, launched.status)
+
+
+def test_launch_with_a_location_alone() -> None:
+    """An accepted launch may tell the id in its Location, and have no body."""
+    prepared = Prepared(service="20", payload=Payload(), config_id="199")
+    accepted = Response(202, Headers({"Location": f"{ROOT}/jobs/5"}))
+    _, launched = converse(DESP.launch(prepared), accepted)
+
+    assert ("5", None) == (launched.ref.id, launched.status)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_look_at_another_job(wrapped: bool) -> None:
+    """A look that is answered with another job tells nothing of this one."""
+    other = {"id": 8, "status": "COMPLETED"}
+    answered = answer({"content": other} if wrapped else other)
+    with pytest.raises(RemoteProtocolError, match=r"expected 793 at \$\.id, found 8"):
+        converse(DESP.poll(TaskRef(id="793")), answered)
+
+
+def test_row_without_a_usable_id() -> None:
+    """An odd row of the list of jobs does not hide the others."""
+    odd: list[Any] = [None, True, 1.5, "a/b", "", ".."]
+    rows = [{"id": each, "status": "RUNNING"} for each in [*odd, 793]]
+    page = answer({"_embedded": {"jobs": rows}})
+    _, survey = converse(DESP.survey([TaskRef(id="793")], 100), page)
+
+    assert {("793", None)} == set(survey.found)
+
+
+def test_services_without_an_end() -> None:
+    """Pages that have no end are not gone through for ever."""
+    pages = [
+        answer(
+            {
+                "_embedded": {"services": [{"id": number, "name": "other"}]},
+                "page": {"number": number, "size": 1, "totalPages": 10**9},
+            }
+        )
+        for number in range(1000)
+    ]
+    with pytest.raises(RemoteProtocolError, match="1000 pages of services"):
+        converse(DESP.find_service("wanted"), *pages)
+
+
 def listed(*rows: tuple[int, int, str | None]) -> Response:
     jobs = [
         {"id": n, "config": {"id": config}, "created": at} for n, config, at in rows
@@ -384,7 +435,7 @@ def test_parent_without_parts() -> None:
     """A build that has neither counts nor a list is believed its word."""
     _, status = converse(
         DESP.poll(PARENT),
-        job("CREATED", parent=True),
+        job("CREATED", id=4421, parent=True),
         answer(status=405),
         answer(status=404),
     )
@@ -394,10 +445,9 @@ def test_parent_without_parts() -> None:
 
 def test_parent_whose_parts_cannot_be_listed() -> None:
     """Should the list break, the look is repeated: it must not seem to be over."""
+    parent = job("ERROR", id=4421, parent=True)
     with pytest.raises(ServiceBroken):
-        converse(
-            DESP.poll(PARENT), job("ERROR", parent=True), answer({}), answer(status=500)
-        )
+        converse(DESP.poll(PARENT), parent, answer({}), answer(status=500))
 
 
 def test_survey() -> None:

@@ -38,6 +38,10 @@ HREF = "https://x.test/secure/api/v2.0/jobs/793"
         ("793", "793"),
         ("", None),
         ("///", None),
+        (f"{HREF[:-3]}..", None),
+        (f"{HREF}%2F1", None),
+        (f"{HREF}%0A", None),
+        (HREF + "7" * 300, None),
     ],
 )
 def test_id_of_a_link(link: str, expected: str | None) -> None:
