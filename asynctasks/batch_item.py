@@ -28,6 +28,7 @@ __all__ = [
     "Terms",
     "build_failure",
     "build_item",
+    "check_key",
     "is_retried",
     "observe",
     "read_failure",
@@ -143,10 +144,25 @@ class Terms:
         Raises:
             InvalidArgument: it is no text.
         """
-        key = None if self.key is None else self.key(given)
-        if not isinstance(key, str) or not key:
-            raise InvalidArgument("key", key, "must return a text for each input")
-        return key
+        return check_key(None if self.key is None else self.key(given))
+
+
+def check_key(key: object) -> str:
+    """
+    Return what names an input or a submit, if it can.
+
+    Raises:
+        InvalidArgument: it is no text, or none that can be written down.
+    """
+    if not isinstance(key, str) or not key or not _is_unicode(key):
+        remedy = "must be a text that is not empty, and that UTF-8 can say"
+        raise InvalidArgument("key", key, remedy)
+    return key
+
+
+def _is_unicode(text: str) -> bool:
+    """Tell whether a text has no halves of characters."""
+    return text.encode("utf-8", "replace").decode() == text
 
 
 RETRIED = frozenset(

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from .exceptions import InvalidArgument, InvalidState, JournalError, JournalFull
+from .exceptions import InvalidArgument, InvalidState, JournalFull
 from .journal_file import JournalFile
 
 
@@ -164,7 +164,7 @@ class Writer:
                     _do(work, connection)
                 if beats:
                     file.beat()
-        except JournalError as exc:
+        except Exception as exc:
             full = isinstance(exc, JournalFull)
             self._kept = [work for work in every if work.fact] if full else []
             self._call(self._fail, works, exc)
@@ -185,7 +185,7 @@ class Writer:
         for work in works:
             _resolve(work.future, work.outcome, work.error)
 
-    def _fail(self, works: list[_Work], error: JournalError) -> None:
+    def _fail(self, works: list[_Work], error: Exception) -> None:
         self.full = isinstance(error, JournalFull)
         for work in works:
             _resolve(work.future, None, error)
@@ -196,7 +196,8 @@ class Writer:
         _resolve(self.opened, None, self._dead)
         for work in _drained(self._works):
             _resolve(work.future, None, self._dead)
-        _resolve(self.ended, None, error if self._closing else None)
+        # Other errors were told to those who wanted something written.
+        _resolve(self.ended, None, error if isinstance(error, JournalFull) else None)
 
 
 def _do(work: _Work, connection: sqlite3.Connection) -> None:
@@ -204,6 +205,8 @@ def _do(work: _Work, connection: sqlite3.Connection) -> None:
         work.outcome = work.do(connection)
     except InvalidArgument as exc:  # concerns this one only; nothing was written
         work.error = exc
+    except (OverflowError, UnicodeError) as exc:  # the same
+        work.error = InvalidArgument("entry", "", f"cannot be written down: {exc}")
 
 
 def _resolve(

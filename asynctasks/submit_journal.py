@@ -15,7 +15,7 @@ import attrs
 
 from .batch_book import JournalBook
 from .batch_inputs import digest
-from .batch_item import build_failure
+from .batch_item import build_failure, check_key
 from .batch_recovery import settle_all
 from .batch_remote import Remote
 from .batch_settle import settle
@@ -171,8 +171,8 @@ class SubmitJournal:
                 input; nothing was sent.
             SubmitOutcomeUnknown: what became of it could not be settled.
         """
-        if key is not None and (not isinstance(key, str) or not key):
-            raise InvalidArgument("key", key, "give a text that is not empty")
+        if key is not None:
+            check_key(key)
         flight = Flight()
         task = asyncio.create_task(
             self._submit(prepared, key, flight), name="asynctasks-submit"
@@ -281,7 +281,7 @@ class SubmitJournal:
             writing = book.write(entry)
         try:
             await writing
-        except JournalError as exc:
+        except AsyncTasksError as exc:
             # The intent is there, by which the task is found again.
             self._desk.logger.error("task %s: %s", launched.ref.id, exc)  # noqa: TRY400
         return entry, launched, None

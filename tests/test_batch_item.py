@@ -12,6 +12,7 @@ from asynctasks.batch_item import (
     Terms,
     build_failure,
     build_item,
+    check_key,
     is_retried,
     observe,
     read_failure,
@@ -99,7 +100,7 @@ def test_key_function_must_return_text() -> None:
 
     assert "a" == terms.name("a")
     for wrong in (1, "", None):
-        with pytest.raises(InvalidArgument, match="must return a text"):
+        with pytest.raises(InvalidArgument, match="must be a text"):
             terms.name(wrong)
 
 
@@ -122,3 +123,15 @@ def test_start_follows_from_the_run_time() -> None:
 
     assert expected == observe(Timings(), status, 9.0)
     assert Timings(ended=9.0) == observe(Timings(), None, 9.0)
+
+
+@pytest.mark.parametrize("key", ["", 7, None, "\ud800"])
+def test_key_that_cannot_be_written_down_is_refused(key: Any) -> None:
+    """A key is text, and such as a file can hold."""
+    with pytest.raises(InvalidArgument, match="must be a text"):
+        check_key(key)
+
+
+def test_key_may_be_any_text() -> None:
+    """Everything else is a key."""
+    assert "clé\0 \n" == check_key("clé\0 \n")

@@ -149,3 +149,46 @@ def test_closed_loop_does_not_hold_the_thread(path: Path) -> None:
 
     writer = asyncio.run(main())
     writer.stop()
+
+
+@pytest.mark.parametrize("value", ["\ud800", 2**64])
+async def test_value_that_cannot_be_written_harms_nobody_else(
+    path: Path, value: Any
+) -> None:
+    """What SQLite cannot take fails alone; the rest is written."""
+    writer = build(path)
+    bad = writer.put(lambda connection: connection.execute("SELECT ?", (value,)))
+    good = writer.put(lambda _: "good")
+    with pytest.raises(InvalidArgument, match="cannot be written down"):
+        await bad
+
+    assert "good" == await good
+    await finish(writer)
+
+
+async def test_fault_of_ours_is_told_to_everybody(path: Path) -> None:
+    """Nobody waits for ever for a thread that has ended, for whatever reason."""
+    writer = build(path)
+    await writer.opened
+    bad = [writer.put(lambda _: 1 // 0) for _ in range(3)]
+    for each in bad:
+        with pytest.raises(ZeroDivisionError):
+            await each
+    await finish(writer)
+
+    with pytest.raises(ZeroDivisionError):
+        await writer.put(lambda _: None)
+
+
+async def test_end_tells_nothing_twice(path: Path) -> None:
+    """An error that who wrote was told of is not raised again at the end."""
+    writer = build(path)
+    await writer.opened
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE lock SET owner = 'another'")
+    connection.close()
+    lost = writer.put(lambda _: None)
+    writer.stop()
+    await writer.ended
+    with pytest.raises(JournalLocked, match="taken it over"):
+        await lost

@@ -25,6 +25,8 @@ from asynctasks import (
     VantiqResources,
     VantiqTasks,
 )
+from asynctasks.sansio.retry import NO_RETRY
+from asynctasks.server.faults import Fault
 
 
 UPDATES = (VantiqResources.TYPES, "Task", "update")
@@ -361,3 +363,27 @@ async def test_events_that_the_server_ends(
         assert not tasks._pushed.on
         assert 2 == await tasks.run("double", {"x": 1}, timeout=5)
         assert tasks._pushed.on
+
+
+@pytest.mark.parametrize("drop", [None, "answer", "request"])
+async def test_journalled_submit_is_made_once(
+    server: LocalServer, worker: Worker, tmp_path: Path, drop: Any
+) -> None:
+    """A submit has the same id however often it is made under its key."""
+    if drop is not None:
+        fault = Fault(drop=drop)
+        server.simulator.faults.add(fault, method="POST", path="custom/Task")
+    ids = set()
+    for _ in range(2):
+        options: Any = {"journal": tmp_path / "tasks.db", "retry": NO_RETRY}
+        async with (
+            await connect(server) as client,
+            VantiqTasks(client, **options) as tasks,
+        ):
+            task = await tasks.submit("double", {"x": 1}, key="a")
+            ids.add(task.id)
+            result = await task.result(timeout=5)
+            found = [each.key async for each in tasks.journalled()]
+            rows = await tasks.count("tasks")
+
+    assert (2, ["a"], 1, 1) == (result, found, rows, len(ids))
