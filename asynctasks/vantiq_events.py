@@ -184,6 +184,7 @@ class EventFeed:
         subscriber = VantiqSubscriber(
             connect=self._session.connect_socket,
             token=self._token,
+            renew=self._renew,
             over=lambda opened: self._over(subscriber, opened=opened),
             options=self._session.options,
             logger=logging.getLogger("VantiqSubscriber"),
@@ -205,6 +206,18 @@ class EventFeed:
         elif auth.due(asyncio.get_running_loop().time()):
             await self._refresh()
         return auth.token or ""
+
+    async def _renew(self) -> bool:
+        """Have a refused token renewed; tell whether there is another one now."""
+        auth = self._session.auth
+        refused = auth.generation
+        if auth.token is None or not auth.renewable:
+            return False
+        try:
+            await self._session.try_token()
+        except VantiqException as exc:
+            self._logger.info("The token cannot be renewed: %s", exc)
+        return auth.generation != refused
 
     async def _over(self, subscriber: VantiqSubscriber, *, opened: bool) -> None:
         if self._subscriber is subscriber:

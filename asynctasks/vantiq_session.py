@@ -28,7 +28,8 @@ from .lanes import Kind, Lanes
 from .sansio.http import Flow, Headers, Request, Response
 from .sansio.retry import RetryPolicy
 from .sansio.urls import is_loopback, split_base
-from .sansio.vantiq import VantiqResponse, parse_response
+from .sansio.vantiq import VantiqResources, VantiqResponse, parse_response
+from .sansio.vantiq_arguments import select_query
 from .sansio.vantiq_auth import VantiqAuth
 from .sansio.vantiq_requests import Api
 from .transport import AiohttpTransport, Transport, WebSocketStream
@@ -327,6 +328,17 @@ class Session:
         _, driver = self.open()
         with explained("authenticate"):
             await driver.see_to_credential()
+
+    async def try_token(self) -> None:
+        """
+        Ask for next to nothing: a token that is refused is renewed on the way.
+
+        Raises:
+            VantiqException: no other could be obtained, or no usable answer arrived.
+        """
+        query = select_query(["_id"], None, None, None, {"limit": "1"})
+        request = self.api.get(VantiqResources.TYPES, query=query)
+        await self.perform("authenticate", lambda: request)
 
     async def connect_socket(self) -> WebSocketStream:
         """

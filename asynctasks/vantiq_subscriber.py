@@ -55,6 +55,9 @@ BURST = 100
 CLOSE_WITHIN = 5.0
 """Seconds that the workers have to end."""
 
+HANG_UP_WITHIN = 3.0
+"""Seconds for a goodbye; a server that never stops talking does not hear it."""
+
 
 class VantiqSubscriber:
     """
@@ -63,6 +66,7 @@ class VantiqSubscriber:
     Args:
         connect: opens a WebSocket to the server.
         token: returns the access token for it.
+        renew: has a refused token renewed; returns whether there is another one.
         over: is awaited once, when the transport is over; with whether it ever was
             open.
         options: see :class:`VantiqOptions`.
@@ -74,12 +78,14 @@ class VantiqSubscriber:
         *,
         connect: Callable[[], Awaitable[WebSocketStream]],
         token: Callable[[], Awaitable[str]],
+        renew: Callable[[], Awaitable[bool]],
         over: Callable[[bool], Awaitable[None]],
         options: VantiqOptions,
         logger: logging.Logger,
     ) -> None:
         self._connect = connect
         self._token = token
+        self._renew = renew
         self._over = over
         self._options = options
         self._logger = logger
@@ -92,6 +98,7 @@ class VantiqSubscriber:
         self._task: asyncio.Task[None] | None = None
         self._started: asyncio.Future[None] | None = None
         self._finished = False
+        self._garbled = 0
 
     @property
     def connected(self) -> bool:
@@ -201,7 +208,7 @@ class VantiqSubscriber:
             finally:
                 self._stream = None
                 self._machine.lost()
-                await stream.aclose()
+                await _hang_up(stream)
             failures = 0 if loop.time() - since >= STEADY else failures + 1
             stream = await self._reopen(failures)
 
@@ -223,21 +230,31 @@ class VantiqSubscriber:
                     raise
 
     async def _open(self) -> WebSocketStream:
+        """Connect; where the token is refused, once more with another one."""
+        try:
+            return await self._connect_with(await self._token())
+        except VantiqException as exc:
+            if not await self._renew():
+                self._logger.error("%s", exc.text)  # noqa: TRY400 - raised as well
+                raise
+        return await self._connect_with(await self._token())
+
+    async def _connect_with(self, token: str) -> WebSocketStream:
         """Connect and say who we are, within the time for it."""
-        token = await self._token()
         stream = await self._connect()
         try:
             async with asyncio.timeout(self._options.connect_timeout):
                 self._machine.connected(token)
                 await self._introduce(stream)
         except TimeoutError as exc:
-            await stream.aclose()
+            await _hang_up(stream)
             reason = "the server does not say whether it accepts the token"
             raise ConnectionLost(reason) from exc
         except BaseException:
-            await stream.aclose()
+            await _hang_up(stream)
             raise
         self._stream = stream
+        self._garbled = 0
         self._logger.debug("Authentication completed.")
         return stream
 
@@ -331,7 +348,7 @@ class VantiqSubscriber:
         if what is What.RESTART:
             raise ConnectionLost("the server cannot subscribe now")
         if what is What.GARBLED:
-            self._logger.warning("A frame could not be read: %r", frame["data"])
+            self._tell_garbled(frame["data"])
             return
         if what is What.END:
             self._end(request_id)
@@ -343,12 +360,17 @@ class VantiqSubscriber:
         if request_id in self._inboxes:
             self._inboxes[request_id].put(what.value, frame)
 
+    def _tell_garbled(self, data: bytes) -> None:
+        """Warn of the first frame that cannot be read: there may be no end of them."""
+        self._garbled += 1
+        level = logging.WARNING if self._garbled == 1 else logging.DEBUG
+        self._logger.log(level, "A frame could not be read: %r", data)
+
     def _refused(self, frame: Frame) -> VantiqException:
         status = frame["status"]
         errors = read_errors(frame.get("body"), status)
         first = errors[0] if errors else VantiqError(str(status), "refused")
         facts = [status, first.code, first.message]
-        self._logger.error("Connect call failed: %s :: %s:%s", *facts)
         message = "Connect call failed: {0} :: {1}:{2}"
         return VantiqException("io.vantiq.python.connect.failed", message, facts)
 
@@ -417,7 +439,7 @@ class VantiqSubscriber:
             if notice[0] is not What.RESTART:
                 await self._attend(notice)
             elif self._stream is not None:
-                await self._stream.aclose()  # the reader connects again
+                await _hang_up(self._stream)  # the reader connects again
 
     def unsubscribe(self, path: str, namespace: str | None) -> bool:
         """End a subscription on our side; return whether there was one."""
@@ -442,6 +464,13 @@ class VantiqSubscriber:
         """Tell the server that a reliable event was dealt with; waits for nothing."""
         self._machine.acknowledge(request_id, name, partition, sequence)
         await self._flush()
+
+
+async def _hang_up(stream: WebSocketStream) -> None:
+    """Close a connection in bounded time."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(HANG_UP_WITHIN):
+            await stream.aclose()
 
 
 def _failed(code: str, message: str, params: list[Any]) -> VantiqResponse:

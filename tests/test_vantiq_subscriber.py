@@ -310,6 +310,93 @@ async def test_garbage(
     assert "could not be read" in caplog.text
 
 
+async def test_flood_of_garbage(
+    server: ScriptedVantiq, client: Vantiq, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of many frames that cannot be read, one is warned of; the rest is for DEBUG."""
+    callback = Callback()
+    await client.subscribe(*PLACE, callback)
+    for _ in range(100):
+        await server.say("{")
+    await server.push(TOPIC, 1)
+
+    assert [1] == await callback.until(1)
+    assert 1 == caplog.text.count("could not be read")
+
+
+class Talkative(ScriptedVantiq):
+    """Goes on talking whatever it is told, a goodbye included."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._talking: set[asyncio.Task[None]] = set()
+
+    async def _reply(self, socket: Any, frame: Any) -> None:
+        await super()._reply(socket, frame)
+        if frame["op"] == "subscribe":
+            task = asyncio.create_task(self._talk())
+            self._talking.add(task)
+            task.add_done_callback(self._talking.discard)
+
+    async def _talk(self) -> None:
+        frame = bytes([0x82, 8]) + b"nonsense"
+        while not self.peers[-1].is_closing():
+            self.peers[-1].write(frame * 100)
+            await asyncio.sleep(0)
+
+
+async def test_server_that_does_not_stop_talking(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server that never hears a goodbye does not hold up the close."""
+    monkeypatch.setattr(vantiq_subscriber, "HANG_UP_WITHIN", 0.05)
+    async with Talkative().running() as server:
+        client = Vantiq(server.url)
+        await client.set_access_token("tok")
+        response = await client.subscribe(*PLACE, Callback())
+        async with asyncio.timeout(2):
+            await client.close()
+
+    assert response.is_success
+
+
+class Forgetful(ScriptedVantiq):
+    """Accepts a token for one connection, and the next one for the next."""
+
+    async def _reply(self, socket: Any, frame: Any) -> None:
+        accepted = frame.get("object") == f"tok{self.handshakes > 1:d}"
+        self.validation = {"status": 200 if accepted else 401, "body": []}
+        await super()._reply(socket, frame)
+
+
+@pytest.mark.parametrize("renewable", [True, False])
+async def test_token_that_is_refused_on_the_way(
+    renewable: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A token that a new connection is refused for is renewed, if it can be."""
+    tokens = iter(["tok0", "tok1"])
+
+    async def fetch() -> str:
+        return next(tokens)
+
+    types = "GET /api/v1/resources/types"
+    async with Forgetful().running() as server, Vantiq(server.url) as client:
+        server.answer(types, Answer(401, []), Answer(200, []))
+        if renewable:
+            client.session.auth.obtain_with(fetch)
+            await client.session.see_to_token()
+        else:
+            await client.set_access_token("tok0")
+        callback = Callback()
+        await client.subscribe(*PLACE, callback)
+        await callback.until(1, "connect")
+        server.cut()
+        await callback.until(*((2, "connect") if renewable else (1, "error")))
+
+        assert renewable is client.feed.connected
+    assert renewable is ("Connect call failed: 401" not in caplog.text)
+
+
 async def test_end_by_the_server(server: ScriptedVantiq, client: Vantiq) -> None:
     """A subscription that the server ends is told so, and its path is free."""
     callback = Callback()
@@ -526,6 +613,7 @@ async def test_never_started(server: ScriptedVantiq) -> None:
     subscriber = VantiqSubscriber(
         connect=nothing,
         token=nothing,
+        renew=nothing,
         over=nothing,
         options=VantiqOptions(),
         logger=vantiq_subscriber.logging.getLogger("test"),
