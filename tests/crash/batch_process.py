@@ -1,4 +1,4 @@
-"""A batch in a process of its own, to be killed."""
+"""Batches and single submits in processes of their own, to be killed."""
 
 from __future__ import annotations
 
@@ -13,14 +13,22 @@ from asynctasks.aimms import AimmsClient
 from asynctasks.batch import BatchSubmitter
 from asynctasks.client import TaskClient
 from asynctasks.desp import DespClient
-from asynctasks.exceptions import JournalFull
+from asynctasks.exceptions import JournalFull, SubmitOutcomeUnknown
 from asynctasks.oml import OmlClient
 from asynctasks.sansio.retry import RetryPolicy
 from asynctasks.sansio.schedule import PollPolicy
 from tests.crash.server_process import KEY
 
 
-__all__ = ["DIALECTS", "FULL", "GRACE", "build_inputs", "run_batch", "submit_all"]
+__all__ = [
+    "DIALECTS",
+    "FULL",
+    "GRACE",
+    "build_inputs",
+    "run_batch",
+    "run_submits",
+    "submit_all",
+]
 
 LIMIT = 20
 
@@ -88,6 +96,36 @@ async def submit_all(
     ):
         async for _ in batch:
             pass
+
+
+async def submit_singly(dialect: str, url: str, journal: str, count: int) -> None:
+    """Submit under keys what was not acknowledged; take back what runs, first."""
+    inputs = {f"k{index}": each for index, each in enumerate(build_inputs(count))}
+    slots = asyncio.Semaphore(LIMIT)
+
+    async def run(client: TaskClient, key: str) -> None:
+        async with slots:
+            try:
+                task = await client.submit("sleep", inputs[key], key=key)
+            except SubmitOutcomeUnknown:
+                return
+            await task.wait()
+            await client.acknowledge(task)
+
+    async with connect(dialect, url, journal=journal, grace=GRACE) as client:
+        async for each in client.journalled():
+            if each.task is not None:
+                await each.task.wait()
+                await client.acknowledge(each.task)
+                del inputs[each.key]
+        async with asyncio.TaskGroup() as group:
+            for key in inputs:
+                group.create_task(run(client, key))
+
+
+def run_submits(dialect: str, url: str, journal: str, count: int) -> None:
+    """Be the process that submits one by one."""
+    asyncio.run(submit_singly(dialect, url, journal, count))
 
 
 def run_batch(

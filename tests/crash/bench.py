@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -34,6 +35,8 @@ class Bench:
     journal: Path
     dialect: str
     items: int = ITEMS
+    run: Callable[..., None] = run_batch
+    """What a process does."""
 
     @property
     def submits(self) -> int:
@@ -43,7 +46,7 @@ class Bench:
     def start(self, **options: Any) -> BaseProcess:
         """Start a batch, or go on with it."""
         process = self.processes.Process(
-            target=run_batch,
+            target=self.run,
             args=(self.dialect, self.server.url, str(self.journal), self.items),
             kwargs=options,
         )

@@ -8,13 +8,16 @@ import random
 import pytest
 
 from asynctasks.sansio.ledger import ItemState
-from tests.crash.batch_process import FULL
+from tests.crash.batch_process import FULL, run_submits
 from tests.crash.bench import Bench, assert_accounted, share, tell
 
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(200)]
 
 KILLS = 25
+
+SINGLE = 150
+"""Submits without a batch."""
 
 SEED = os.environ.get("CRASH_SEED", "kill")
 """Chooses the moments; another one chooses others."""
@@ -26,6 +29,19 @@ def test_batch_is_killed(bench: Bench, capsys: pytest.CaptureFixture[str]) -> No
 
     The server's own count says that no item was accepted twice.
     """
+    kill_and_resume(bench, capsys)
+
+
+def test_single_submits_are_killed(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Submits with a key and a client's journal survive the same."""
+    bench.run, bench.items = run_submits, SINGLE
+    kill_and_resume(bench, capsys)
+
+
+def kill_and_resume(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    """Kill a process again and again, let it alone, and compare."""
     dice = random.Random(f"{SEED}/{bench.dialect}")
     kills, doubted = 0, set()
     for number in range(KILLS):
