@@ -17,13 +17,18 @@ from ..exceptions import InvalidArgument
 __all__ = ["AdaptiveLimit", "Outage", "Pause", "RetryBudget", "TokenBucket"]
 
 
+WHOLE = 1 - 1e-9
+"""One token, as far as sums of floats can tell."""
+
+
 class TokenBucket:
     """
     A rate: so many requests a second on average, with short bursts.
 
     Args:
         rate: requests a second; ``math.inf`` for no limit.
-        burst: requests that may come at once after a quiet time.
+        burst: requests that may come at once after a quiet time; None for those of a
+            tenth of a second, and at least one.
     """
 
     def __init__(self, rate: float, *, burst: float | None = None) -> None:
@@ -47,8 +52,7 @@ class TokenBucket:
         passed = max(0.0, now - self._at)
         self._tokens = min(self.burst, self._tokens + passed * self.rate)
         self._at = max(self._at, now)
-        # Sums of floats may miss a whole token by a hair.
-        if self._tokens >= 1 - 1e-9:
+        if self._tokens >= WHOLE:
             self._tokens = max(0.0, self._tokens - 1)
             return 0.0
         return (1 - self._tokens) / self.rate

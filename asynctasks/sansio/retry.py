@@ -40,6 +40,9 @@ REFUSED_UNPROCESSED = 429
 GATEWAY_LOST_THE_ANSWER = frozenset({502, 504})
 """A gateway speaks: whether the service behind it got the request is not known."""
 
+REDIRECTION = 300
+"""Below it a status means success."""
+
 LONGEST = 1e9
 """Seconds, some thirty years: beyond that, arithmetic may end in infinity."""
 
@@ -180,5 +183,5 @@ def outcome_unknown(error: AsyncTasksError) -> bool:
     if isinstance(error, ServiceBroken):
         return error.status in GATEWAY_LOST_THE_ANSWER
     if isinstance(error, RemoteProtocolError):
-        return error.status is None or error.status < 300  # noqa: PLR2004 - 2xx
+        return error.status is None or error.status < REDIRECTION
     return False

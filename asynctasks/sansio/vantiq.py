@@ -34,6 +34,9 @@ UNLABELLED = "application/octet-stream"
 
 PREFIX = "system."
 
+MAX_DIGITS = 18
+"""Of a count at most: it fits into 64 bits then."""
+
 NO_CHARSETS = frozenset(
     {"", "idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape"}
 )
@@ -224,7 +227,7 @@ def read_total(response: Response) -> int | None:
     if "X-Total-Count" not in response.headers:
         return None
     text = response.headers["X-Total-Count"]
-    if not (text.isascii() and text.isdigit() and len(text) < 19):  # noqa: PLR2004 - 64 bits
+    if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS):
         found = f"X-Total-Count: {text}"
         raise RemoteProtocolError("a whole number", response.redacted(), found)
     return int(text)

@@ -13,8 +13,22 @@ import pytest
 
 from asynctasks.exceptions import (
     InvalidArgument,
+    RemoteProtocolError,
+    ResponseDecodeError,
 )
-from asynctasks.sansio.auth import Auth, NoAuth, Resolve, Secret, api_key, basic, bearer
+from asynctasks.sansio.auth import (
+    Auth,
+    NoAuth,
+    Resolve,
+    Secret,
+    api_key,
+    basic,
+    bearer,
+    check_token,
+    decode_secret,
+    obtain,
+)
+from asynctasks.sansio.http import Headers, Response
 
 
 CANARY = "canary-5f3a9c"
@@ -220,3 +234,56 @@ def test_a_bad_renewal_changes_nothing(fetched: Any) -> None:
 def test_what_is_given_is_not_renewed(auth: Auth) -> None:
     """A renewal of what cannot be renewed asks nothing and counts nothing."""
     assert (False, [], 0) == (auth.due(0.0), list(auth.renew()), auth.generation)
+
+
+# --- what servers and callables hand out -------------------------------------
+
+
+@pytest.mark.parametrize("credential", ["hidden", Secret("hidden")])
+def test_credential_that_is_there(credential: Any) -> None:
+    """A text, or a secret, is had without asking."""
+    with pytest.raises(StopIteration) as returned:
+        next(obtain(credential, "password"))
+
+    assert "hidden" == returned.value.value
+
+
+def test_credential_that_is_fetched() -> None:
+    """A callable is awaited by whoever can; it must return text."""
+    asked = obtain(fetch, "password")
+    fetched = next(asked)
+    with pytest.raises(StopIteration) as returned:
+        asked.send("hidden")
+    refused = obtain(fetch, "password")
+    next(refused)
+    with pytest.raises(InvalidArgument, match="the callable must return text"):
+        refused.send(None)
+
+    assert (Resolve(fetch), "hidden") == (fetched, returned.value.value)
+
+
+def test_decoded_secret() -> None:
+    """The answer that errors may show has no body."""
+    answer = Response(200, Headers({"Date": "today"}), b'{"a": 1}')
+
+    assert ({"a": 1}, Response(200, answer.headers)) == decode_secret(answer)
+
+
+@pytest.mark.parametrize("body", [CANARY.encode(), b"null", b""])
+def test_secret_that_cannot_be_decoded(body: bytes) -> None:
+    """The error of an odd answer does not show it, nor has it one that does."""
+    with pytest.raises(ResponseDecodeError) as caught:
+        decode_secret(Response(200, body=body))
+
+    assert caught.value.response is not None
+    assert b"" == caught.value.response.body
+    assert caught.value.__context__ is None
+
+
+def test_token_that_is_handed_out() -> None:
+    """A token that cannot be sent is the server's mistake, and not shown."""
+    assert "abc" == check_token("abc", Response(200))
+    with pytest.raises(RemoteProtocolError, match="a usable token") as caught:
+        check_token(f"{CANARY}\n", Response(200))
+
+    assert CANARY not in "".join(traceback.format_exception(caught.value))

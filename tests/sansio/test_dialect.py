@@ -11,6 +11,7 @@ import pytest
 
 from asynctasks.exceptions import (
     NotFound,
+    RemoteProtocolError,
     UnsupportedOperation,
 )
 from asynctasks.sansio import codec
@@ -25,6 +26,7 @@ from asynctasks.sansio.dialect import (
     Query,
     Reconcile,
     Survey,
+    note_page,
 )
 from asynctasks.sansio.http import Request, Response
 from asynctasks.sansio.task import TaskRef, TaskState, TaskStatus
@@ -245,6 +247,17 @@ def test_survey_follows_no_empty_page() -> None:
 
     assert 1 == len(asked)
     assert (0, False) == (survey.rows, survey.whole)
+
+
+def test_pages_are_read_once() -> None:
+    """A page is told from others by its offset and its mark."""
+    read: set[tuple[int, str | None]] = set()
+    for query in (Query(), Query(offset=3), Query(cursor="a"), Query(cursor="b")):
+        note_page(query, read)
+    with pytest.raises(RemoteProtocolError, match="the page at a again"):
+        note_page(Query(cursor="a", limit=9), read)
+
+    assert {(0, None), (3, None), (0, "a"), (0, "b")} == read
 
 
 def test_survey_tells_runs_apart() -> None:

@@ -539,6 +539,14 @@ def test_acknowledgements_wait_for_the_connection(talk: Talk) -> None:
     assert ["acknowledge"] == [said["op"] for said in talk.said()]
 
 
+def test_acknowledging_what_cannot_be_remembered(talk: Talk) -> None:
+    """An event whose numbers are none is acknowledged by them all the same."""
+    talk.subscribe({"persistent": True}, name="s")
+    talk.machine.acknowledge(TOPIC, "s", [3], 1)
+
+    assert [[3]] == [said["parameters"]["partitionId"] for said in talk.said()]
+
+
 def test_acknowledging_without_a_subscription(talk: Talk) -> None:
     """An acknowledgement is sent for a subscription of somebody else, too."""
     talk.machine.acknowledge("/topics/x", "s", 1, 2)

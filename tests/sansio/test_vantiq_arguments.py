@@ -32,11 +32,23 @@ def test_select_query_leaves_out_what_is_not_given() -> None:
     assert {"where": "{}"} == select_query(None, {}, None, None, None)
 
 
+def test_select_query_says_what_is_given() -> None:
+    """What is given is JSON with Python's separators; a limit asks for the count."""
+    assert {
+        "props": '["a", "b"]',
+        "where": '{"a": 1}',
+        "sort": '{"a": -1}',
+        "limit": "5",
+        "count": "true",
+    } == select_query(["a", "b"], {"a": 1}, {"a": -1}, 5, None)
+
+
 def test_count_query() -> None:
     """A count asks for one row, and of that only the id."""
     expected = {"count": "true", "limit": "1", "props": '["_id"]'}
 
     assert expected == count_query(None)
+    assert {**expected, "where": '{"a": 1}'} == count_query({"a": 1})
 
 
 def test_options_win() -> None:
