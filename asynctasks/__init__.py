@@ -341,12 +341,21 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     if name == "__version__":
-        return importlib.import_module("importlib.metadata").version("asynctasks")
+        return _find_version()
     if name not in _EXPORTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(_EXPORTS[name], __name__), name)
     globals()[name] = value  # found at once from now on
     return value
+
+
+def _find_version() -> str:
+    """Return the version that is installed; ``"0+unknown"`` where none is."""
+    metadata = importlib.import_module("importlib.metadata")
+    try:
+        return str(metadata.version("asynctasks"))
+    except metadata.PackageNotFoundError:  # a checkout on the path
+        return "0+unknown"
 
 
 def __dir__() -> list[str]:

@@ -29,6 +29,11 @@ from .sansio.urls import split_base
 
 __all__ = ["AimmsClient", "AimmsSubmit", "Interruption", "read_api_key"]
 
+NEEDS_KEY = (
+    "AIMMS in the cloud needs a key: set api_key_file (--api-key-file) or api_key "
+    "(ASYNCTASKS_API_KEY); one that runs elsewhere is deployment local (--local)"
+)
+
 LOCAL_PORT = 8080
 """``dex::api::ListenerPort``, where it is not set."""
 
@@ -162,8 +167,7 @@ class AimmsClient(TaskClient):
             raise profile.complaint("it needs an account or a url")
         key = profile.credential("api_key")
         if key is None:
-            reason = "AIMMS in the cloud needs a key: set api_key_file or api_key"
-            raise profile.complaint(reason)
+            raise profile.complaint(NEEDS_KEY)
         return cls.cloud(
             account,
             app=profile.app,

@@ -311,8 +311,11 @@ class ResponseError(AsyncTasksError):
     def __str__(self) -> str:
         asked = f"{self.request.describe()} answered " if self.request else "answered "
         words = f": {excerpt(self.message)}" if self.message else ""
-        remedy = f" ({self.remedy})" if self.remedy else ""
-        return f"{asked}{self.status}{words}{remedy}"
+        remedy = self._advice()
+        return f"{asked}{self.status}{words}{f' ({remedy})' if remedy else ''}"
+
+    def _advice(self) -> str:
+        return self.remedy
 
 
 class AuthenticationFailed(ResponseError):
@@ -325,6 +328,10 @@ class PermissionDenied(ResponseError):
     """Raised on 403: whoever signed the request, if anybody, may not do this."""
 
     remedy = "check what the key, token or user may do, where the service takes one"
+
+    def _advice(self) -> str:
+        # A service that says what is not allowed knows better: it need not be the key.
+        return "" if self.message else self.remedy
 
 
 class NotFound(ResponseError):
@@ -616,15 +623,18 @@ class PatienceExceeded(TaskError, TimeoutError):
 
     retryable = True
 
-    def _what(self) -> str:
+    @property
+    def reason(self) -> str:
+        """What happened, without what to do about it."""
         status = self.status
         state = status.state.name if status is not None else "not seen yet"
         asked = status is not None and status.cancel_requested
         goes_on = "it was asked to end, and may yet" if asked else "it goes on"
-        return (
-            f"did not end within {self.timeout:g} s (now: {state}); {goes_on}: "
-            "wait again with the same handle or from its token"
-        )
+        waited = f"did not end within {self.timeout:g} s"
+        return f"task {excerpt(self.task_id)} {waited} (now: {state}); {goes_on}"
+
+    def __str__(self) -> str:
+        return f"{self.reason}: wait again with the same handle or from its token"
 
 
 # --- the rest ----------------------------------------------------------------

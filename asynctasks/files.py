@@ -58,18 +58,28 @@ FileContent = Union[Content, tuple[str, Content], tuple[str, Content, str]]  # n
 
 
 class FileBody:
-    """A file, opened anew and read for each attempt."""
+    """
+    A file, opened anew and read for each attempt.
+
+    Args:
+        path: of the file.
+        name: what errors call it.
+
+    Raises:
+        InvalidArgument: it cannot be read.
+    """
 
     replayable = True
 
-    def __init__(self, path: os.PathLike[str]) -> None:
+    def __init__(self, path: os.PathLike[str], name: str = "content") -> None:
         self.path = Path(path)
+        self._name = name
         try:
             self._size = self.path.stat().st_size
             with self.path.open("rb"):
                 pass
         except (OSError, ValueError) as exc:
-            raise _unreadable(path, exc) from exc
+            raise self._unreadable(exc) from exc
 
     @property
     def length(self) -> int | None:
@@ -91,19 +101,19 @@ class FileBody:
                     left -= len(piece)
                     yield piece
         except OSError as exc:
-            raise _unreadable(self.path, exc) from exc
+            raise self._unreadable(exc) from exc
         if left:
             # The service was promised the length; it would wait for the rest.
             remedy = "became shorter while it was sent"
-            raise InvalidArgument("content", str(self.path), remedy)
+            raise InvalidArgument(self._name, str(self.path), remedy)
+
+    def _unreadable(self, exc: OSError | ValueError) -> InvalidArgument:
+        remedy = f"cannot be read: {_words(exc)}"
+        return InvalidArgument(self._name, str(self.path), remedy)
 
     def _open(self, opened: contextlib.ExitStack) -> BinaryIO:
         # Entered here, in the thread: whoever is cancelled meanwhile never gets it.
         return opened.enter_context(self.path.open("rb"))
-
-
-def _unreadable(path: os.PathLike[str], exc: OSError | ValueError) -> InvalidArgument:
-    return InvalidArgument("content", str(path), f"cannot be read: {_words(exc)}")
 
 
 def _words(exc: OSError | ValueError) -> str:
@@ -148,7 +158,7 @@ def as_body(content: Content, name: str = "content") -> tuple[bytes | BodySource
     if isinstance(content, bytes | bytearray | memoryview):
         return bytes(content), OCTETS
     if isinstance(content, os.PathLike):
-        return FileBody(content), _kind(Path(content).name)
+        return FileBody(content, name), _kind(Path(content).name)
     if isinstance(content, AsyncIterable):
         return StreamBody(content), OCTETS
     remedy = "give text, bytes, a path or an async iterable of bytes"

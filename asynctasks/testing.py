@@ -69,6 +69,9 @@ T = TypeVar("T")
 
 PIECE = 64 * 1024
 
+KEPT = 10_000
+"""Requests that a :class:`MemoryTransport` remembers."""
+
 
 class MemoryTransport(Transport):
     """
@@ -91,7 +94,8 @@ class MemoryTransport(Transport):
         halves: Callable[[Simulator], Sequence[Half]] = lambda _: (),
     ) -> None:
         self.requests: list[Request] = []
-        """The requests that were sent, as they were sent, bodies read."""
+        """The requests that were sent last, as they were sent, bodies read; of more
+        than :data:`KEPT`, the oldest are forgotten."""
 
         self._worker: Worker | None = None
         self._closed = False
@@ -151,6 +155,8 @@ class MemoryTransport(Transport):
             raise InvalidState("the transport is closed")
         body = await read_body(request.body)
         self.requests.append(attrs.evolve(request, body=body))
+        if len(self.requests) > KEPT:
+            del self.requests[0]
         local = attrs.evolve(request, url=_target(request.url), body=body)
         try:
             async with asyncio.timeout(timeout) as clock:

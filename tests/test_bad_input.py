@@ -206,7 +206,7 @@ def test_token_of_another_service(token: Any, words: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
         AimmsClient.local().handle(token)
 
-    said(caught.value, "token=", words)
+    said(caught.value, "token", words)
 
 
 def test_token_names_whose_it_is() -> None:

@@ -111,6 +111,10 @@ TEXTS: list[tuple[AsyncTasksError, str]] = [
             "service takes one)"
         ),
     ),
+    (
+        PermissionDenied(answer(403), "there is no service x", REQUEST),
+        "POST /tasks answered 403: there is no service x",
+    ),
     (NotFound(answer(404), "gone", REQUEST), "POST /tasks answered 404: gone"),
     (Conflict(answer(409), "exists"), "answered 409: exists"),
     (RateLimited(LIMITED), "answered 429"),

@@ -71,6 +71,19 @@ async def test_function_answers() -> None:
     assert [GET] == transport.requests
 
 
+async def test_requests_are_remembered_in_bounds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of more than it keeps, the transport forgets the oldest."""
+    monkeypatch.setattr(testing, "KEPT", 3)
+    async with MemoryTransport(lambda _: Response(200)) as transport:
+        for number in range(5):
+            request = attrs.evolve(GET, url=f"https://acme.example/{number}")
+            await transport.send(request, timeout=1.0, max_bytes=10)
+
+    assert ["2", "3", "4"] == [request.url[-1] for request in transport.requests]
+
+
 @virtual
 async def test_root_is_a_path_too() -> None:
     """A URL without a path asks for the root."""

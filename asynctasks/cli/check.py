@@ -19,7 +19,7 @@ import click
 
 from .command import Command, pass_options
 from .connect import load_profile, open_client
-from .exams import EXAMS, Exam
+from .exams import Exam, exam_of
 from .exits import Exit, exit_of
 from .options import Options, connection_options
 from .terminal import Terminal, escape, write_json
@@ -44,14 +44,28 @@ __all__ = ["check_command"]
 STEP = 10.0
 """Seconds that one step may take, if --timeout is not less."""
 
+NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"})
+"""What OpenSSL, in its versions, calls an answer in another protocol."""
+
 PINGS = 3
 """Requests of which the median is the latency."""
+
+
+class UnknownHost(ConnectError):
+    """Raised when the name of the host cannot be looked up."""
+
+
+class SpeaksNoTls(TlsError):
+    """Raised when the port answers to a TLS handshake with something else."""
+
 
 REMEDIES: tuple[tuple[type[AsyncTasksError], str], ...] = (
     (NotFound, "check the URL, --protocol, --api-version, and --local or --cloud"),
     (UnexpectedContent, "check the URL: this may be a portal or a proxy"),
+    (SpeaksNoTls, "is it an http:// address, or another port?"),
     (TlsError, "check the host's name and the clock; is a proxy in between?"),
     (AttemptTimeout, "is a firewall or a proxy in between?"),
+    (UnknownHost, "is the name right, and this machine online, or in the VPN?"),
     (ConnectError, "is the port right, and does the service run?"),
 )
 """What to do about an error of any service; the first match counts."""
@@ -150,7 +164,7 @@ async def check_command(options: Options, record: str | None) -> Exit:
 
     profile = load_profile(options)
     timeout = min(STEP, options.timeout or STEP)
-    exam = EXAMS[profile.protocol]
+    exam = exam_of(profile)
     checkup = Checkup(
         options.terminal, quiet=options.json, timeout=timeout, remedies=exam.remedies
     )
@@ -203,7 +217,9 @@ async def resolve(host: str, port: int) -> str:
     try:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as exc:
-        raise ConnectError(f"{host} is not known: {exc.strerror}") from exc
+        raise UnknownHost(f"{host} is not known: {exc.strerror}") from exc
+    except UnicodeError as exc:
+        raise UnknownHost(f"{host} can be no name of a host: {exc}") from exc
     addresses = dict.fromkeys(str(entry[4][0]) for entry in found)
     return f"{host} is {', '.join(addresses)}"
 
@@ -227,6 +243,10 @@ async def shake(host: str, port: int) -> str:
         _, writer = await asyncio.open_connection(host, port, ssl=context)
     except ssl.SSLCertVerificationError as exc:
         raise TlsError(exc.verify_message) from exc
+    except ssl.SSLError as exc:
+        if exc.reason in NO_TLS:
+            raise SpeaksNoTls(f"port {port} does not speak TLS") from exc
+        raise TlsError(exc.reason or str(exc)) from exc
     except OSError as exc:
         raise TlsError(exc.strerror or str(exc)) from exc
     session: ssl.SSLObject = writer.get_extra_info("ssl_object")

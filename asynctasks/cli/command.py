@@ -52,11 +52,13 @@ def reporting(options: Options) -> Iterator[None]:
             warnings.showwarning = warn
             yield
     except AsyncTasksError as exc:
-        terminal.complain(str(exc))
         if isinstance(exc, PatienceExceeded) and exc.token:
+            terminal.complain(exc.reason)
             hint(options, [exc.token])
-        elif not isinstance(exc, TaskError):
-            hint(options, options.open)
+        else:
+            terminal.complain(str(exc))
+            if not isinstance(exc, TaskError):
+                hint(options, options.open)
         raise click.exceptions.Exit(exit_of(exc)) from exc
     except BrokenPipeError as exc:
         discard_output()

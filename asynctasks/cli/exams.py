@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -15,7 +15,11 @@ from ..exceptions import (
 )
 
 
-__all__ = ["EXAMS", "Exam"]
+if TYPE_CHECKING:
+    from ..config import Profile
+
+
+__all__ = ["EXAMS", "Exam", "exam_of"]
 
 SHOWN = 5
 """Names that are shown of a list."""
@@ -38,19 +42,31 @@ class Exam:
     """What to do about errors that mean something else for each service."""
 
 
-async def ask_aimms(client: Any) -> str:
-    """Ask what is spoken: a question that needs no key."""
-    if client.capabilities.schedule:
-        version = await client.server_version()
-        return f"{client.dialect.title}; it says {version}"
+async def ask_version(client: Any) -> str:
+    """Ask AIMMS PRO what it speaks: a question that needs no key."""
+    return f"{client.dialect.title}; it says {await client.server_version()}"
+
+
+async def ask_echo(client: Any) -> str:
+    """Have an AIMMS on this machine send something back."""
     await client.echo(b"asynctasks", content_type="text/plain")
     return f"{client.dialect.title}; it echoes"
 
 
 async def list_task(client: Any) -> str:
-    """List one task, which needs the key."""
+    """List one task."""
     rows = await client.select("tasks", limit=1)
-    return f"accepted; there are {'tasks' if rows else 'no tasks'}"
+    return f"there are {'tasks' if rows else 'no tasks'}"
+
+
+async def list_task_signed(client: Any) -> str:
+    """List one task, which needs the key."""
+    return f"accepted; {await list_task(client)}"
+
+
+async def list_row(client: Any) -> str:
+    """List one task, which needs the type, and a token that may read it."""
+    return f"{await list_task_signed(client)} in the {client.dialect.title}"
 
 
 async def sign_in(client: Any) -> str:
@@ -60,27 +76,20 @@ async def sign_in(client: Any) -> str:
     return f"accepted; the API has {', '.join(versions)}"
 
 
-async def list_scripts(client: Any) -> str:
-    """List the scripts."""
-    rows = await client.select("scripts")
-    return f"{client.dialect.title}; scripts: {enumerate_names(rows)}"
-
-
 async def ask_who(client: Any) -> str:
     """Ask who signs the requests."""
     user = await client.current_user()
     return f"accepted; you are {user.get('name', '?')}"
 
 
-async def list_services(client: Any) -> str:
-    """List the processing services."""
-    rows = await client.select("services", limit=100)
-    return f"{client.dialect.title}; services: {enumerate_names(rows)}"
+def list_names(resource: str) -> Ask:
+    """Make a question for the first names of a resource."""
 
+    async def ask(client: Any) -> str:
+        rows = await client.select(resource, limit=100)
+        return f"{client.dialect.title}; {resource}: {enumerate_names(rows)}"
 
-async def list_row(client: Any) -> str:
-    """List one task, which needs the type, and a token that may read it."""
-    return f"{await list_task(client)} in the {client.dialect.title}"
+    return ask
 
 
 def enumerate_names(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -90,32 +99,41 @@ def enumerate_names(rows: Sequence[Mapping[str, Any]]) -> str:
     return (", ".join(names[:SHOWN]) or "none") + more
 
 
-EXAMS: Mapping[str, Exam] = {
-    "aimms": Exam(
-        steps=[("speaks", ask_aimms), ("key", list_task)],
-        ping=ask_aimms,
+EXAMS: Mapping[tuple[str, str | None], Exam] = {
+    ("aimms", "cloud"): Exam(
+        steps=[("speaks", ask_version), ("key", list_task_signed)],
+        ping=ask_version,
         remedies={
             AuthenticationFailed: "the key is wrong or has expired: make a new one",
             PermissionDenied: "give the key the scope Tasks, or send one",
         },
     ),
-    "oml": Exam(
-        steps=[("key", sign_in), ("speaks", list_scripts)],
+    ("aimms", "local"): Exam(
+        steps=[("speaks", ask_echo), ("tasks", list_task)],
+        ping=ask_echo,
+        remedies={
+            AuthenticationFailed: "is this AIMMS PRO? then say --cloud, and give a key",
+            PermissionDenied: "no key is sent to an AIMMS on this machine: it may be "
+            "AIMMS PRO (--cloud), or a proxy",
+        },
+    ),
+    ("oml", None): Exam(
+        steps=[("key", sign_in), ("speaks", list_names("scripts"))],
         ping=sign_in,
         remedies={
             AuthenticationFailed: "check user name and password, or get a new token",
             PermissionDenied: "give the database user the role OML_DEVELOPER",
         },
     ),
-    "desp": Exam(
-        steps=[("key", ask_who), ("speaks", list_services)],
+    ("desp", None): Exam(
+        steps=[("key", ask_who), ("speaks", list_names("services"))],
         ping=ask_who,
         remedies={
             AuthenticationFailed: "check the user name, and the token or password",
             PermissionDenied: "ask for the right to process on this platform",
         },
     ),
-    "vantiq": Exam(
+    ("vantiq", None): Exam(
         steps=[("key", list_row)],
         ping=list_row,
         remedies={
@@ -125,4 +143,9 @@ EXAMS: Mapping[str, Exam] = {
         },
     ),
 }
-"""The exams, by protocol."""
+"""The exams, by protocol and deployment."""
+
+
+def exam_of(profile: Profile) -> Exam:
+    """Return the exam for the service of a profile."""
+    return EXAMS[profile.protocol, profile.deployment]

@@ -46,7 +46,8 @@ class Exit(enum.IntEnum):
 
 MEANINGS = {
     Exit.OK: "all went well",
-    Exit.FAILED: "the task failed or was cancelled, or the service refuses the request",
+    Exit.FAILED: "the task failed or was cancelled, the service refuses the request, "
+    "or what came cannot be written",
     Exit.USAGE: "the command, a profile or a setting cannot be used; nothing was sent",
     Exit.AUTH: "the key is not accepted, or does not allow this",
     Exit.NOT_FOUND: "there is no such task, service or result",

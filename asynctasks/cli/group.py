@@ -7,7 +7,7 @@ from importlib import import_module
 import click
 
 from .exits import MEANINGS
-from .options import group_options
+from .options import group_options, version_option
 
 
 __all__ = ["COMMANDS", "LazyGroup", "group"]
@@ -36,7 +36,7 @@ Settings come from options, then from the environment, then from the profile:
 Exit codes:
 """
 
-CODES = "\n".join(f"  {code:>3}  {meaning}" for code, meaning in MEANINGS.items())
+CODES = "\n".join(f"  {code:>3}  {MEANINGS[code]}" for code in sorted(MEANINGS))
 
 
 class LazyGroup(click.Group):
@@ -62,7 +62,7 @@ class LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=EPILOG + CODES,
 )
-@click.version_option(package_name="asynctasks")
+@version_option
 @group_options
 def group() -> None:
     """

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
+import math
 import shlex
 from typing import Any, TypeVar
 
@@ -14,7 +16,13 @@ from ..config.protocols import PROTOCOLS
 from ..exceptions import ConfigError
 
 
-__all__ = ["Options", "connection_options", "group_options", "talk_options"]
+__all__ = [
+    "Options",
+    "connection_options",
+    "group_options",
+    "talk_options",
+    "version_option",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -113,8 +121,42 @@ def take_setting(ctx: click.Context, param: click.Parameter, value: Any) -> None
 def take_address(ctx: click.Context, param: click.Parameter, value: Any) -> None:
     """Keep an address: a URL, or the name of an account."""
     if given(ctx, param):
-        name = "url" if "://" in value else "account"
-        ctx.ensure_object(Options).settings[name] = value
+        url = "://" in value
+        if not url and not value.replace("-", "").isalnum():
+            remedy = f"{value!r} is no account; write a URL with http:// or https://"
+            raise click.BadParameter(remedy)
+        ctx.ensure_object(Options).settings["url" if url else "account"] = value
+
+
+def show_version(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """Print the version and end."""
+    del param
+    if value and not ctx.resilient_parsing:
+        click.echo(f"asynctasks, version {import_module('asynctasks').__version__}")
+        ctx.exit()
+
+
+version_option = click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=show_version,
+    help="Show the version and exit.",
+)
+
+
+def take_seconds(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """Keep a finite number of seconds above 0."""
+    if given(ctx, param):
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = math.nan
+        if not 0 < seconds < math.inf:
+            reason = f"{value!r} is not a number of seconds above 0"
+            raise click.BadParameter(reason)
+        setattr(ctx.ensure_object(Options), str(param.name), seconds)
 
 
 def given(ctx: click.Context, param: click.Parameter) -> bool:
@@ -146,7 +188,7 @@ WAITING = (
     shared(
         "--timeout",
         metavar="SECONDS",
-        type=click.FloatRange(min=0, min_open=True),
+        callback=take_seconds,
         help="How long to wait for tasks to end.",
     ),
 )

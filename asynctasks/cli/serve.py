@@ -206,8 +206,12 @@ def load_services(text: str, server: LocalServer) -> None:
         wanted = next(iter(inspect.signature(found).parameters))
         found(server if wanted == "server" else server.simulator)
         return
+    elif callable(found) and hasattr(found, "__name__"):
+        functions = {found.__name__: found}
     else:
-        functions = {getattr(found, "__name__", ""): found}
+        what = escape(repr(found))
+        reason = f"is neither a function nor a mapping of names to functions: {what}"
+        raise ConfigError(source, reason)
     for name, function in functions.items():
         if not isinstance(name, str) or not name or not callable(function):
             raise ConfigError(source, f"{name!r} is no function: {function!r}")

@@ -12,8 +12,9 @@ import click
 
 from .command import Command, pass_options
 from .connect import BODY, check_submit, connect, load_profile, open_client, sign
+from .exits import Exit
 from .options import Options, connection_options
-from .results import write_result
+from .results import check_out, write_result
 from .statuses import build_document, describe, follow
 from ..exceptions import InvalidArgument, ResponseDecodeError
 from ..sansio import codec
@@ -113,8 +114,9 @@ async def submit(options: Options, service: str, payload: dict[str, Any]) -> Non
 @pass_options
 def run_command(
     options: Options, /, service: str, *, out: str | None, **given: Any
-) -> Coroutine[Any, Any, None]:
+) -> Coroutine[Any, Any, Exit | None]:
     """Start a task, wait for it, and print its result."""
+    check_out(out)
     payload = read_payload(**given)
     if given["dry_run"]:
         return show_submit(options, service, payload)
@@ -123,7 +125,7 @@ def run_command(
 
 async def run(
     options: Options, service: str, payload: dict[str, Any], out: str | None
-) -> None:
+) -> Exit:
     """Start a task, wait for it, and print its result."""
     async with connect(options) as client:
         check_submit(client, payload)
@@ -132,7 +134,7 @@ async def run(
         tell_submitted(options, client, task.id)
         tell = options.terminal.say
         await follow(task, client.patience, lambda status: tell(describe(status)))
-        await write_result(options, task, out)
+        return await write_result(options, task, out)
 
 
 def tell_submitted(options: Options, client: TaskClient, task_id: str) -> None:
@@ -195,7 +197,7 @@ def read_inputs(given: str) -> Any:
         InvalidArgument: it cannot be read, or is no JSON.
     """
     if given == "-":
-        data = sys.stdin.buffer.read()
+        data = read_stdin("--input")
     elif given.lstrip()[:1] in JSON_BEGINS:
         data = given.encode("utf-8", "surrogateescape")
     else:
@@ -213,6 +215,8 @@ def parse_json(option: str, given: str, data: bytes) -> Any:
 
 def read_file(option: str, path: str) -> bytes:
     """Read a file that an option names."""
+    if not path:
+        raise InvalidArgument(option, path, "is empty; name a file")
     try:
         return Path(path).read_bytes()
     except OSError as exc:
@@ -222,9 +226,15 @@ def read_file(option: str, path: str) -> bytes:
 
 def read_content(given: str) -> bytes | Path:
     """Return the file to send, or all of stdin."""
-    if given == "-":
-        return sys.stdin.buffer.read()
-    return Path(given)
+    return read_stdin("--content") if given == "-" else Path(given)
+
+
+def read_stdin(option: str) -> bytes:
+    """Read all of stdin."""
+    # None is what Python makes of a stdin that is closed.
+    if sys.stdin is None:
+        raise InvalidArgument(option, "-", "stdin is closed; name a file")
+    return sys.stdin.buffer.read()
 
 
 def parse_file(given: str) -> tuple[str, Path]:

@@ -12,7 +12,7 @@ from .command import Command, pass_options
 from .connect import connect
 from .exits import Exit
 from .options import Options, connection_options
-from .results import write_result
+from .results import check_out, write_result
 from .statuses import build_document, describe
 from .terminal import Terminal, escape
 from ..exceptions import InvalidArgument
@@ -24,6 +24,9 @@ CONFIRM = 60.0
 """Seconds to wait until a cancel is confirmed, without --timeout."""
 
 COLUMNS = ("id", "state", "created", "service")
+
+GAP = 2
+"""Blanks between two columns."""
 
 KEYS = {
     "id": ("id",),
@@ -55,12 +58,13 @@ async def poll_command(options: Options, task: str) -> None:
 @click.option("--out", metavar="FILE", help="Save the result; - for bytes on stdout.")
 @connection_options
 @pass_options
-async def result_command(options: Options, task: str, out: str | None) -> None:
+async def result_command(options: Options, task: str, out: str | None) -> Exit:
     """Wait for a task and print its result."""
+    check_out(out)
     async with connect(options) as client:
         handle = client.handle(task)
         options.open.append(handle.token)
-        await write_result(options, handle, out)
+        return await write_result(options, handle, out)
 
 
 @click.command("cancel", cls=Command)
@@ -118,7 +122,7 @@ async def tasks_command(
     if options.json:
         options.terminal.write_document(rows)
     elif options.terminal.interactive:
-        draw_table(options.terminal, rows)
+        draw_rows(options.terminal, [build_cells(row) for row in rows])
     else:
         # Whole cells and tabs, for other programs.
         for cells in (COLUMNS, *map(build_cells, rows)):
@@ -133,13 +137,20 @@ def build_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def draw_table(terminal: Terminal, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Draw rows as a table for people."""
+def draw_rows(terminal: Terminal, rows: Sequence[Sequence[str]]) -> None:
+    """Draw rows for people: as a table where there is room for whole cells."""
+    widths = [max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]
+    console = terminal.console()
+    if sum(widths) + GAP * len(widths) > console.width:
+        for task, *facts in rows:
+            terminal.write(terminal.paint(task, bold=True))
+            terminal.write(f"{' ' * GAP}{(' ' * GAP).join(filter(None, facts))}")
+        return
     from rich.table import Table  # noqa: PLC0415 - for the few who draw
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in COLUMNS:
-        table.add_column(name, no_wrap=name == "id")
+        table.add_column(name, no_wrap=True)
     for row in rows:
-        table.add_row(*build_cells(row))
-    terminal.console().print(table)
+        table.add_row(*row)
+    console.print(table)

@@ -25,9 +25,16 @@ def escape(text: str, *, keep: str = "") -> str:
     )
 
 
-def write_json(value: Any, *, indent: int | None = 2) -> str:
-    """Write JSON as people read it; what does not print is escaped."""
-    text = json.dumps(value, indent=indent, ensure_ascii=False)
+def write_json(value: Any, *, indent: int | None = 2, plain: bool = False) -> str:
+    """
+    Write JSON as people read it; what does not print is escaped.
+
+    Args:
+        value: what JSON can say.
+        indent: blanks a level; None writes one line.
+        plain: escape all that is not ASCII.
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=plain)
     return "".join(
         char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1]
         for char in text
@@ -84,11 +91,18 @@ class Terminal:
 
     def write_document(self, value: Any) -> None:
         """Print one JSON document."""
-        self.write(write_json(value))
+        self._write_json(value, 2)
 
     def write_row(self, value: Any) -> None:
         """Print one line of a stream of JSON documents."""
-        self.write(write_json(value, indent=None))
+        self._write_json(value, None)
+
+    def _write_json(self, value: Any, indent: int | None) -> None:
+        text = write_json(value, indent=indent)
+        if not self.can_show(text):
+            # Else stdout would escape it as Python does, which is no JSON.
+            text = write_json(value, indent=indent, plain=True)
+        self.write(text)
 
     # --- stderr --------------------------------------------------------------
 

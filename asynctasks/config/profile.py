@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Profile"]
 
+NAMELESS = "(none)"
+
 ALTERNATIVES = (ADDRESS, CREDENTIALS)
 """Settings of which one replaces the others."""
 
@@ -170,7 +172,7 @@ class Profile:
     @property
     def source(self) -> str:
         """What errors call it."""
-        return f"profile {self.name}"
+        return "the settings" if self.name == NAMELESS else f"profile {self.name}"
 
     def complaint(self, reason: str) -> ConfigError:
         """Return the error that names this profile."""
@@ -254,7 +256,7 @@ class Profile:
             values = {k: v for k, v in values.items() if k not in BOUND}
         around = only_for({**values, **around, **given}, around)
         merged = overlay(overlay(values, around), given)
-        profile = cls(name=wanted or "(none)", **merged)
+        profile = cls(name=wanted or NAMELESS, **merged)
         for each in FILES.values():
             if getattr(profile, each) is not None:
                 warn_of_readers(getattr(profile, each))

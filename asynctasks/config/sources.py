@@ -81,7 +81,8 @@ def find_file(path: str | os.PathLike[str] | None, environ: Mapping[str, str]) -
     except ModuleNotFoundError as exc:
         reason = (
             'looking for it needs platformdirs: pip install "asynctasks[cli]"; or '
-            "name the file (ASYNCTASKS_CONFIG), or the service (ASYNCTASKS_BASE_URL)"
+            "name the file (ASYNCTASKS_CONFIG), or the service (--url, "
+            "ASYNCTASKS_BASE_URL)"
         )
         raise ConfigError("the file of profiles", reason) from exc
     return platformdirs.user_config_path("asynctasks") / "config.toml"
@@ -139,8 +140,8 @@ def read_toml(path: Path) -> tuple[dict[str, Any], bool]:
             return tomllib.load(file), private
     except FileNotFoundError as exc:
         reason = (
-            "does not exist; write a profile there, or name the service "
-            "(ASYNCTASKS_BASE_URL)"
+            "does not exist; write a profile there, or name the service (--url, "
+            "ASYNCTASKS_BASE_URL)"
         )
         raise ConfigError(str(path), reason) from exc
     except OSError as exc:

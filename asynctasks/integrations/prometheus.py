@@ -25,10 +25,60 @@ from ..hooks import (
 
 __all__ = ["PrometheusHook"]
 
-OPEN = 100_000
+REMEMBERED = 100_000
 """Open tasks that are remembered at most; beyond, the oldest is not counted."""
 
-TASK_BUCKETS = (0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
+# Each metric: its name, what it says, and its labels.
+
+REQUESTS = (
+    "asynctasks_request_seconds",
+    "Attempts of requests, by what came back.",
+    ("origin", "method", "outcome"),
+)
+
+RETRIES = (
+    "asynctasks_retries",
+    "Requests that were sent again, by the reason.",
+    ("origin", "reason"),
+)
+
+SUBMITS = (
+    "asynctasks_submits",
+    "Submits, by what became of them.",
+    ("service", "outcome"),
+)
+
+ENDED = (
+    "asynctasks_tasks_ended",
+    "Watched tasks that are over, by how they ended.",
+    ("service", "state"),
+)
+
+RUNS = (
+    "asynctasks_task_run_seconds",
+    "How long tasks ran, as the service reports it.",
+    ("service",),
+)
+
+RUN_BUCKETS = (0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
+
+OPEN = (
+    "asynctasks_tasks_open",
+    "Tasks that were seen open and have not been seen to end.",
+    ("service",),
+)
+
+RESULTS = (
+    "asynctasks_results",
+    "Results that were fetched, by what became of it.",
+    ("service", "outcome"),
+)
+
+SUBSCRIBER = (
+    "asynctasks_subscriber_events",
+    "What happened to the subscriber transport.",
+    ("event",),
+)
 
 
 class PrometheusHook:
@@ -44,55 +94,14 @@ class PrometheusHook:
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         self._seen: OrderedDict[str, str] = OrderedDict()
-        self._requests = Histogram(
-            "asynctasks_request_seconds",
-            "Attempts of requests, by what came back.",
-            ["origin", "method", "outcome"],
-            registry=registry,
-        )
-        self._retries = Counter(
-            "asynctasks_retries",
-            "Requests that were sent again, by the reason.",
-            ["origin", "reason"],
-            registry=registry,
-        )
-        self._submits = Counter(
-            "asynctasks_submits",
-            "Submits, by what became of them.",
-            ["service", "outcome"],
-            registry=registry,
-        )
-        self._ended = Counter(
-            "asynctasks_tasks_ended",
-            "Watched tasks that are over, by how they ended.",
-            ["service", "state"],
-            registry=registry,
-        )
-        self._durations = Histogram(
-            "asynctasks_task_run_seconds",
-            "How long tasks ran, as the service reports it.",
-            ["service"],
-            buckets=TASK_BUCKETS,
-            registry=registry,
-        )
-        self._open = Gauge(
-            "asynctasks_tasks_open",
-            "Tasks that were seen open and have not been seen to end.",
-            ["service"],
-            registry=registry,
-        )
-        self._results = Counter(
-            "asynctasks_results",
-            "Results that were fetched, by what became of it.",
-            ["service", "outcome"],
-            registry=registry,
-        )
-        self._subscriber = Counter(
-            "asynctasks_subscriber_events",
-            "What happened to the subscriber transport.",
-            ["event"],
-            registry=registry,
-        )
+        self._requests = Histogram(*REQUESTS, registry=registry)
+        self._retries = Counter(*RETRIES, registry=registry)
+        self._submits = Counter(*SUBMITS, registry=registry)
+        self._ended = Counter(*ENDED, registry=registry)
+        self._durations = Histogram(*RUNS, buckets=RUN_BUCKETS, registry=registry)
+        self._open = Gauge(*OPEN, registry=registry)
+        self._results = Counter(*RESULTS, registry=registry)
+        self._subscriber = Counter(*SUBSCRIBER, registry=registry)
 
     def __call__(self, details: Details) -> None:
         """Count an event."""
@@ -136,7 +145,7 @@ class PrometheusHook:
             return
         self._seen[token] = service
         self._open.labels(service).inc()
-        if len(self._seen) > OPEN:
+        if len(self._seen) > REMEMBERED:
             _, forgotten = self._seen.popitem(last=False)
             self._open.labels(forgotten).dec()
 

@@ -10,11 +10,17 @@ import ssl
 import pytest
 import trustme
 
-from asynctasks.cli.check import Checkup, shake
+from asynctasks.cli.check import Checkup, resolve, shake
+from asynctasks.cli.exams import EXAMS
 from asynctasks.cli.exits import Exit
 from asynctasks.cli.terminal import Terminal
-from asynctasks.exceptions import AuthenticationFailed, TlsError
+from asynctasks.exceptions import (
+    AuthenticationFailed,
+    PermissionDenied,
+    TlsError,
+)
 from asynctasks.sansio.http import Response
+from asynctasks.server.app import LocalServer
 from tests.cli.conftest import KEY, Run
 
 
@@ -76,6 +82,40 @@ def test_recording_that_cannot_be_written_ends_with_2(
 ) -> None:
     """A file that cannot be written is told."""
     assert 2 == run("check", "--record", "/nowhere/x.json", *local).exit_code
+
+
+def test_https_of_a_plain_port(run: Run, server: LocalServer) -> None:
+    """A port that speaks no TLS is no matter of clocks and certificates."""
+    url = server.url.replace("http://", "https://")
+    result = run("check", "--cloud", "--url", url, API_KEY=KEY)
+
+    assert 6 == result.exit_code
+    assert "does not speak TLS" in result.stdout
+    assert "is it an http:// address, or another port?" in result.stdout
+
+
+async def test_host_that_can_be_no_name() -> None:
+    """What cannot even be asked for is a step that failed, no traceback."""
+    checkup = Checkup(Terminal(), quiet=True, timeout=1)
+    await checkup.take("name", lambda: resolve("a" * 64 + ".example", 80))
+    (step,) = checkup.steps
+
+    assert ("failed", Exit.NETWORK) == (step.outcome, step.exit)
+    assert "can be no name of a host" in step.detail
+    assert "is the name right" in step.remedy
+
+
+async def test_forbidden_by_a_server_without_keys() -> None:
+    """An AIMMS on this machine takes no key: none is asked for."""
+
+    async def refuse() -> str:
+        raise PermissionDenied(Response(403))
+
+    exam = EXAMS["aimms", "local"]
+    checkup = Checkup(Terminal(), quiet=True, timeout=1, remedies=exam.remedies)
+    await checkup.take("tasks", refuse)
+
+    assert "no key is sent to an AIMMS on this machine" in checkup.steps[0].remedy
 
 
 async def test_step_that_hangs_fails() -> None:

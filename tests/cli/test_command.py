@@ -70,6 +70,8 @@ def test_lost_patience_says_how_to_go_on() -> None:
     code, _, err = invoke(function)
 
     assert 5 == code
+    assert "error: task 1 did not end within 2 s (now: not seen yet); it goes on" in err
+    assert "same handle" not in err
     assert "asynctasks result a-token" in err
 
 

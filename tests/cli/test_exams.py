@@ -14,7 +14,12 @@ from tests.cli.conftest import KEY, Run
 
 def test_every_protocol_has_its_exam() -> None:
     """No service is forgotten."""
-    assert set(PROTOCOLS) == set(EXAMS)
+    assert set(PROTOCOLS) == {protocol for protocol, _ in EXAMS}
+    assert {
+        (name, deployment)
+        for name, protocol in PROTOCOLS.items()
+        for deployment in protocol.choices.get("deployment", (None,))
+    } == set(EXAMS)
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,7 @@ def test_services_are_loaded(
         (":", "write MODULE:ATTR"),
         (":missing", "cannot be loaded: AttributeError"),
         (":wrong", "'one' is no function: 1"),
+        (":__name__", "is neither a function nor a mapping of names to functions"),
     ],
 )
 def test_what_is_no_service_is_refused(

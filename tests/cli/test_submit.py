@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+import sys
 
 import pytest
 
-from asynctasks.cli.submit import parse_moment, parse_option, read_inputs
+from asynctasks.cli.submit import (
+    parse_moment,
+    parse_option,
+    read_inputs,
+    read_stdin,
+)
 from asynctasks.exceptions import InvalidArgument
 from asynctasks.server.app import LocalServer
 from tests.cli.conftest import KEY, Run
@@ -139,6 +145,12 @@ def test_nobody_there_ends_with_6(run: Run) -> None:
         (["--option", "label"], "write NAME=JSON"),
         (["--option", "inputs=1"], "write NAME=JSON"),
         (["--option", "outputs={"], "is not JSON"),
+        (["--input", ""], "--input: is empty; name a file"),
+        (["--file", "data=/nowhere/x"], "files['data']='/nowhere/x': cannot be read"),
+        (["--timeout", "nan"], "'nan' is not a number of seconds above 0"),
+        (["--timeout", "inf"], "'inf' is not a number of seconds above 0"),
+        (["--timeout", "0"], "'0' is not a number of seconds above 0"),
+        (["--timeout", "soon"], "'soon' is not a number of seconds above 0"),
     ],
 )
 def test_bad_input_ends_with_2(
@@ -149,6 +161,27 @@ def test_bad_input_ends_with_2(
 
     assert 2 == result.exit_code
     assert words in result.stderr
+
+
+@pytest.mark.parametrize("url", ["localhost:8080", "127.0.0.1", "acme.aimms.cloud"])
+def test_address_without_a_scheme_ends_with_2(run: Run, url: str) -> None:
+    """A host is not taken for the name of an account."""
+    result = run("submit", "echo", "--url", url)
+
+    assert 2 == result.exit_code
+    assert f"'{url}' is no account; write a URL with http:// or https://" in (
+        result.stderr
+    )
+
+
+@pytest.mark.parametrize("option", ["--input", "--content"])
+def test_nothing_is_read_of_a_closed_stdin(
+    monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    """Python has no stdin where it was closed; the user is told."""
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(InvalidArgument, match=f"{option}='-': stdin is closed"):
+        read_stdin(option)
 
 
 def test_hostile_service_name_ends_with_2(run: Run, local: tuple[str, ...]) -> None:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from asynctasks.cli.tasks import build_cells, draw_table
+from asynctasks.cli.tasks import build_cells, draw_rows
 from asynctasks.cli.terminal import Terminal
 from tests.cli.conftest import KEY, Run
 
@@ -116,8 +116,26 @@ def test_cells_are_found_in_every_version() -> None:
     assert ("1", "queued", "t", "") == build_cells(v1)
 
 
-def test_table_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
-    """People get a table; markup of a server stays text."""
-    draw_table(Terminal(), [{"id": "[red]1", "state": "queued"}])
+ROWS = [("[red]1", "queued", "2026-11-21T22:55:13Z", "echo"), ("2" * 36, "", "", "")]
 
-    assert "[red]1" in capsys.readouterr().out
+
+@pytest.mark.parametrize("columns", [36, 60, 80, 200])
+def test_rows_are_drawn_whole(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    """However narrow the terminal is, people see every cell; markup stays text."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    draw_rows(Terminal(), ROWS)
+    lines = capsys.readouterr().out.splitlines()
+
+    assert [cell for row in ROWS for cell in row if cell] == [
+        cell for line in lines if not line.startswith("id") for cell in line.split()
+    ]
+    assert max(map(len, map(str.rstrip, lines))) <= columns
+
+
+def test_no_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where there are no tasks there is only the head."""
+    draw_rows(Terminal(), [])
+
+    assert ["id", "state", "created", "service"] == capsys.readouterr().out.split()

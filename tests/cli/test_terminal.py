@@ -78,3 +78,22 @@ def test_stream_of_few_characters_escapes_the_others(
     assert b"\\xe9\n" == raw.getvalue()
     assert not terminal.can_show("▌")
     assert terminal.can_show("|")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_json_is_json_in_every_encoding(
+    monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    """What a stdout cannot show is escaped as JSON does it, not as Python does."""
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding=encoding)
+    show_anything(stream)
+    monkeypatch.setattr(sys, "stdout", stream)
+    rows = [{"é": "☃ 😀 \x1b"}, {"plain": "é"}]
+    for row in rows:
+        Terminal().write_row(row)
+
+    lines = raw.getvalue().decode(encoding).splitlines()
+
+    assert rows == [json.loads(line) for line in lines]
+    assert (encoding == "ascii") is lines[1].isascii()

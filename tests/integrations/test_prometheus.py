@@ -172,7 +172,7 @@ def test_open_tasks_that_are_remembered_are_bounded(
     registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The oldest is no longer counted; its end is, once."""
-    monkeypatch.setattr(prometheus, "OPEN", 2)
+    monkeypatch.setattr(prometheus, "REMEMBERED", 2)
     hook = PrometheusHook(registry)
     for number in range(3):
         ref = TaskRef(id=str(number), service=f"s{number}")
