@@ -26,6 +26,7 @@ PRINTED = {
     "own_service.py": "lift-off",
     "parameter_sweep.py": "12 done in",
     "status_callbacks.py": "SUCCEEDED",
+    "survive_a_kill.py": "3 submits in all",
     "sweep_from_command_line.py": "        12  done\n",
     "vantiq_batch.py": "batch: [200, 404]",
     "vantiq_crud.py": "deleted: 24",
