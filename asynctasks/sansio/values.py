@@ -192,7 +192,8 @@ def _factor(other: object) -> Decimal | None:
 def _scaled(value: Mapping[str, Any]) -> Decimal:
     """Read the internal form: a whole number, and how many digits are decimals."""
     try:
-        return _exact(_exact(value["value"]).scaleb(-value.get("scale", 0), EXACT))
+        number = _exact(value.get("value"))
+        return _exact(number.scaleb(-value.get("scale", 0), EXACT))
     except (ArithmeticError, TypeError, InvalidArgument) as exc:
         remedy = "is no scaled number"
         raise InvalidArgument("value", dict(value), remedy) from exc

@@ -201,6 +201,7 @@ def test_from_vantiq(value: Any, kind: str | None, expected: Any) -> None:
         ({"value": 1, "scale": 10**30}, "Decimal"),
         ({"value": None, "scale": 1}, None),
         ({"value": "NaN", "scale": 1}, None),
+        ({"scale": 1}, "Decimal"),
         ({"value": 1, "scale": 6145}, None),
         ({"value": 1, "scale": float("inf")}, None),
         ({"value": 1, "scale": "2"}, None),
