@@ -31,7 +31,8 @@ from asynctasks.sansio.schedule import PollPolicy
 from asynctasks.sansio.task import TaskState
 from asynctasks.server.app import LocalServer
 from asynctasks.server.context import TaskContext
-from asynctasks.server.oml.service import OmlQuirks, OmlService
+from asynctasks.server.oml.calls import OmlQuirks
+from asynctasks.server.oml.service import OmlService
 from asynctasks.server.oml.tables import Row
 from asynctasks.server.oml.tokens import Tokens
 from asynctasks.server.simulator import Simulator

@@ -11,10 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 import logging
 import os
+import sys
 from types import TracebackType
 from typing import Any, Self
 
 from aiohttp import ClientSession, ClientTimeout, WSCloseCode, WSMsgType, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from .aimms.submits import AimmsApp
 from .connection import Connection
@@ -148,7 +150,9 @@ class LocalServer:
             raise InvalidState("the server is running already")
         app = web.Application(client_max_size=self._max_body)
         app.router.add_route("*", "/{path:.*}", self._answer)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE)
+        self._runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=GRACE, logger=HttpLog(LOGGER, {})
+        )
         try:
             items = await self._stored()
             self._worker = Worker(
@@ -287,6 +291,18 @@ class LocalServer:
             request.method, request.url, allow_redirects=False
         ):
             pass
+
+
+class HttpLog(logging.LoggerAdapter[logging.Logger]):
+    """Tells of requests that are no HTTP in one line, as befits others' mistakes."""
+
+    def exception(self, msg: object, *args: object, **options: Any) -> None:
+        """Log an exception with its traceback, if it is not the client's."""
+        exc = options.get("exc_info") or sys.exception()
+        if isinstance(exc, HttpProcessingError | ConnectionError):
+            self.info("a request could not be read: %s", type(exc).__name__)
+        else:
+            self.error(msg, *args, **{"exc_info": True, **options})
 
 
 def is_handshake(request: web.Request) -> bool:

@@ -43,6 +43,9 @@ NOT_ECHOED = frozenset(
 )
 
 
+Answer = Callable[[Call], Response]
+
+
 class AimmsService:
     """
     Answers as AIMMS does.
@@ -110,15 +113,29 @@ class AimmsService:
         parts = list(call.parts)
         if call.request.method == "POST" and parts[0] == "tasks" and parts[1:]:
             return submit(call, self._rules)
-        server = "cloud" if call.flavour.cloud else "local"
         general = [*parts[:1], *["*" for _ in parts[1:2]], *parts[2:]]
+        method = {"HEAD": "GET"}.get(call.request.method, call.request.method)
         for shape in ("/".join(parts), "/".join(general)):
-            for where in (server, "both"):
-                answer = ROUTES.get((where, call.request.method, shape))
-                if answer is not None:
-                    return answer(call)
+            answers = answers_at(call.flavour, shape)
+            if method in answers:
+                return answers[method](call)
+            if answers:
+                # Not documented.
+                allowed = ", ".join(sorted(answers))
+                message = f"{call.request.method} is not served here: {allowed}"
+                raise Refused(405, "MethodNotAllowed", message)
         message = f"nothing is served at {call.request.describe()}"
         raise Refused(404, "NotFound", message)
+
+
+def answers_at(flavour: Flavour, shape: str) -> dict[str, Answer]:
+    """Return what is answered at a path, by method."""
+    places = {"both", "cloud" if flavour.cloud else "local"}
+    return {
+        method: answer
+        for (where, method, known), answer in ROUTES.items()
+        if where in places and known == shape
+    }
 
 
 def poll(call: Call) -> Response:
@@ -267,8 +284,6 @@ def log_lines(task: SimulatedTask) -> list[str]:
     """Return the log of a task, each line with its time."""
     return [f"{write_time(at)} {line}" for at, line in task.log]
 
-
-Answer = Callable[[Call], Response]
 
 ROUTES: Mapping[tuple[str, str, str], Answer] = {
     ("both", "GET", "tasks"): list_tasks,

@@ -15,7 +15,7 @@ from typing import Any
 
 import attrs
 
-from .calls import ScriptCall
+from .functions import ScriptCall
 from .scripts import Drawn
 from ..context import TaskContext
 from ..payload import Result, decode_inputs

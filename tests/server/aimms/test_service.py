@@ -58,6 +58,33 @@ def test_unknown_path(url: str) -> None:
     assert (404, "NotFound") == (answer.status, answer.json()["errorId"])
 
 
+@pytest.mark.parametrize(
+    ("method", "url", "allowed"),
+    [
+        ("PATCH", "/api/v2/tasks", "GET"),
+        ("POST", "/pro-api/v2/version", "GET"),
+        ("PATCH", "/pro-api/v2/tasks/x", "DELETE, GET, PUT"),
+        ("DELETE", "/pro-api/v1/tasks/x/response", "GET"),
+    ],
+)
+def test_other_methods(method: str, url: str, allowed: str) -> None:
+    """Where something is served, other methods are refused with those that it takes."""
+    answer = World().ask(method, url)
+
+    assert (405, f"{method} is not served here: {allowed}") == (
+        answer.status,
+        answer.json()["message"],
+    )
+
+
+def test_head() -> None:
+    """A HEAD is answered as a GET is; the shell leaves the body out."""
+    answers = [World().ask(method, "/api/v2/version") for method in ("GET", "HEAD")]
+
+    assert 200 == answers[0].status
+    assert answers[0].body == answers[1].body
+
+
 def test_key() -> None:
     """The cloud's URLs ask for the key, under any spelling of its header."""
     world = World(api_key="sesame")

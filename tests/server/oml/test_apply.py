@@ -14,7 +14,7 @@ import pytest
 from asynctasks.exceptions import TaskCancelled
 from asynctasks.server.context import TaskContext
 from asynctasks.server.oml.apply import ScriptFailed, as_script
-from asynctasks.server.oml.calls import ScriptCall
+from asynctasks.server.oml.functions import ScriptCall
 from asynctasks.server.oml.scripts import Drawn
 from asynctasks.server.payload import Result
 from asynctasks.server.tasks import Service

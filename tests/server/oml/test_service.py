@@ -10,11 +10,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from asynctasks.sansio.http import Headers, Request, Response
-from asynctasks.server.half import Awaited
-from asynctasks.server.tasks import Changed, Outcome, State
+from asynctasks.sansio.http import Request, Response
+from asynctasks.server.tasks import Changed
 from tests.sansio.oml_samples import SAMPLES, UUID, V2_ID, exchange
-from tests.server.oml.worlds import NOW, TOKEN, OmlWorld
+from tests.server.oml.worlds import NOW, OmlWorld, authorized
 
 
 IRIS = "select * from IRIS"
@@ -257,9 +256,7 @@ def test_token_is_needed(token: str) -> None:
         ("POST", "v2/do-eval"),
         ("POST", "v2/do-eval/a/b/c"),
         ("GET", "v2/do-eval/echo"),
-        ("PUT", "v2/jobs"),
         ("GET", "v2/envs/seaborn"),
-        ("POST", ""),
     ],
 )
 def test_what_there_is_not(method: str, url: str) -> None:
@@ -272,8 +269,23 @@ def test_what_there_is_not(method: str, url: str) -> None:
     assert answer is None or 404 == answer.status
 
 
-def authorized() -> Headers:
-    return Headers({"Authorization": f"Bearer {TOKEN}"})
+@pytest.mark.parametrize(
+    ("method", "url", "allowed"),
+    [
+        ("PUT", "v2/jobs", "GET"),
+        ("POST", "", "GET"),
+        ("PATCH", "v2/jobs/x", "DELETE, GET"),
+    ],
+)
+def test_other_methods(method: str, url: str, allowed: str) -> None:
+    """Where something is served, other methods are refused with those that it takes."""
+    answer = OmlWorld().oml.handle(
+        Request(method, f"/oml/api/py-scripts/{url}", authorized()), NOW
+    )
+
+    assert answer is not None
+    message = f"{method} is not served here: {allowed}"
+    assert (405, {"errorMessage": message}) == (answer.status, answer.json())
 
 
 def test_jobs_of_others() -> None:
@@ -359,190 +371,3 @@ def test_compressed_bytes() -> None:
     packed = world.ask("GET", "v2/scripts", headers={"Accept-Encoding": "gzip"})
 
     assert plain.body == gzip.decompress(packed.body)
-
-
-def test_redirect_on_request() -> None:
-    """A Location beside the Content-Location is a trap that can be set."""
-    world = OmlWorld(location=True)
-    job = world.submit()
-    world.work()
-    answer = world.ask("GET", f"v2/jobs/{job}")
-
-    assert answer.headers["Location"] == answer.headers["Content-Location"]
-
-
-# --- jobs --------------------------------------------------------------------
-
-
-def test_result_can_be_repeated() -> None:
-    """A result is there as often as it is asked for."""
-    world = OmlWorld()
-    job = world.submit(parameters='{"a":1}')
-    world.work()
-
-    for _ in range(2):
-        answer = world.ask("GET", f"v2/jobs/{job}/result")
-        assert {"result": {"a": 1}} == answer.json()
-
-
-def test_ids_are_whole() -> None:
-    """A part of an id, or the id with another level, is not the job's."""
-    world = OmlWorld()
-    job = world.submit()
-
-    for wrong in ("task-1", job.replace("LOW", "HIGH"), job[:36]):
-        assert 500 == world.ask("GET", f"v2/jobs/{wrong}").status
-
-
-def test_unknown_script() -> None:
-    """A script that there is not cannot be run."""
-    answer = OmlWorld().ask("POST", "v2/do-eval/nope", {})
-
-    assert (400, "there is no script nope") == (
-        answer.status,
-        answer.json()["errorMessage"],
-    )
-
-
-def test_synchronous_call_waits() -> None:
-    """The answer to a synchronous call waits for the end, up to the cut-off."""
-    world = OmlWorld(cut_off=7.0)
-    request = Request(
-        "POST", "/oml/api/py-scripts/v2/do-eval/echo", authorized(), b"{}"
-    )
-    answer = world.oml.handle(request, NOW)
-
-    assert isinstance(answer, Awaited)
-    assert 7.0 == answer.limit
-    world.work()
-    assert {"result": None} == answer.answer().json()
-    assert [] == list(world.simulator.tasks("oml/OMLUSER"))
-
-
-def test_synchronous_calls_are_no_jobs() -> None:
-    """The list has jobs only."""
-    world = OmlWorld()
-    request = Request(
-        "POST", "/oml/api/py-scripts/v2/do-eval/echo", authorized(), b"{}"
-    )
-    world.oml.handle(request, NOW)
-
-    assert [] == world.ask("GET", "v2/jobs").json()["result"]
-
-
-def test_list() -> None:
-    """The list says which jobs are over, and how long each took."""
-    world = OmlWorld()
-    done = world.submit()
-    world.work()
-    world.wait(3700)
-    waits = world.submit()
-    rows = world.ask("GET", "v2/jobs").json()["result"]
-
-    assert [(done, "FINISH", "00:00:00"), (waits, "RUNNING", "00:00:00")] == [
-        (row["job_id"], row["status"], row["elapsedTime"]) for row in rows
-    ]
-    world.wait(61)
-    pending = world.ask("GET", f"v2/jobs/{waits}").json()
-    assert "00:01:01" == pending["elapsedTime"]
-
-
-def running(world: OmlWorld, **body: Any) -> str:
-    """Have a job that runs."""
-    job = world.submit(**body)
-    for _ in range(2):
-        world.simulator.advance(world.now)
-    (task,) = world.simulator.tasks("oml/OMLUSER")
-    assert State.RUNNING is task.state
-    return job
-
-
-def result_of(world: OmlWorld, job: str) -> Any:
-    assert 302 == world.ask("GET", f"v2/jobs/{job}").status
-    return world.ask("GET", f"v2/jobs/{job}/result").json()
-
-
-def test_cancel() -> None:
-    """A cancelled job is over at once, and its result says so."""
-    world = OmlWorld()
-    job = running(world)
-    world.ask("POST", f"v2/jobs/{job}/cancel")
-
-    assert "The job was cancelled." == result_of(world, job)["errorMessage"]
-    assert 400 == world.ask("POST", f"v2/jobs/{job}/cancel").status
-
-
-def test_time_out() -> None:
-    """A job that runs for longer than it may is ended, and its result says so."""
-    world = OmlWorld()
-    job = running(world, timeout=3600)
-    world.wait(3599)
-    assert 202 == world.ask("GET", f"v2/jobs/{job}").status
-    world.wait(1)
-    words = result_of(world, job)["errorMessage"]
-
-    assert "The job timed out after 3600 seconds." == words
-
-
-def test_cancelled_in_time() -> None:
-    """A job that was cancelled did not time out, however late one looks."""
-    world = OmlWorld()
-    job = running(world)
-    world.ask("POST", f"v2/jobs/{job}/cancel")
-    (task,) = world.simulator.tasks("oml/OMLUSER")
-    world.simulator.finished(task, Outcome(state=State.INTERRUPTED), world.now)
-    world.wait(100_000)
-
-    assert "The job was cancelled." == result_of(world, job)["errorMessage"]
-
-
-def test_delete() -> None:
-    """v1 deletes jobs that run, v2 any; a deleted job is unknown."""
-    world = OmlWorld()
-    job = world.submit("v1/do-eval/echo")
-    world.work()
-
-    assert 400 == world.ask("DELETE", f"v1/jobs/{job}").status
-    assert 200 == world.ask("DELETE", f"v2/jobs/{job}").status
-    assert 500 == world.ask("GET", f"v1/jobs/{job}").status
-
-
-# --- what else there is ------------------------------------------------------
-
-
-def test_links_of_a_version() -> None:
-    """Templates are written literally into the links."""
-    links = OmlWorld().ask("GET", "v2").json()["links"]
-
-    assert "http://db.example/oml/api/py-scripts/v2/do-eval/{scriptName}" in [
-        link["href"] for link in links
-    ]
-
-
-def test_scripts() -> None:
-    """All services are scripts of the user."""
-    rows = OmlWorld().ask("GET", "v1/scripts").json()["result"]
-
-    assert {"name": "group_count", "owner": "OMLUSER"} in rows
-
-
-def test_preload() -> None:
-    """An environment is loaded once, or again on request, and goes after an hour."""
-    world = OmlWorld()
-    load = {"envName": "seaborn_env"}
-    url = "v2/preload/conda"
-
-    assert 200 == world.ask("POST", url, load).status
-    assert 400 == world.ask("POST", url, load).status
-    assert 200 == world.ask("POST", url, {**load, "overwrite": True}).status
-    assert 1 == len(world.ask("GET", url).json()["environments"])
-    world.wait(3600)
-    assert 0 == len(world.ask("GET", url).json()["environments"])
-
-
-@pytest.mark.parametrize("name", ["nope", None, ["seaborn_env"], {}])
-def test_preload_of_what_there_is_not(name: Any) -> None:
-    """An environment that is not there cannot be loaded."""
-    answer = OmlWorld().ask("POST", "v2/preload/conda", {"envName": name})
-
-    assert 400 == answer.status

@@ -10,8 +10,9 @@ from typing import Any
 from asynctasks.sansio.http import Headers, Request, Response
 from asynctasks.server.context import TaskContext
 from asynctasks.server.half import Awaited
+from asynctasks.server.oml.calls import OmlQuirks
 from asynctasks.server.oml.scripts import register
-from asynctasks.server.oml.service import OmlQuirks, OmlService
+from asynctasks.server.oml.service import OmlService
 from asynctasks.server.oml.tokens import Tokens
 from asynctasks.server.payload import decode_inputs, encode_output
 from asynctasks.server.processes import describe
@@ -20,7 +21,7 @@ from asynctasks.server.tasks import Outcome, Start, State
 from tests.server.worlds import count_ids
 
 
-__all__ = ["NOW", "TOKEN", "OmlWorld", "context"]
+__all__ = ["NOW", "TOKEN", "OmlWorld", "authorized", "context"]
 
 NOW = 1767735607.825
 """2026-01-06 21:40:07 UTC, and a little."""
@@ -111,6 +112,11 @@ class OmlWorld:
                 self.simulator.finished(action.task, outcome_of(action), self.now)
         if self.simulator.next_wakeup() is not None:
             self.work()
+
+
+def authorized() -> Headers:
+    """Return the headers of a user who is signed in."""
+    return Headers({"Authorization": f"Bearer {TOKEN}"})
 
 
 def outcome_of(start: Start) -> Outcome:
