@@ -324,42 +324,6 @@ async def test_flood_of_garbage(
     assert 1 == caplog.text.count("could not be read")
 
 
-class Talkative(ScriptedVantiq):
-    """Goes on talking whatever it is told, a goodbye included."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._talking: set[asyncio.Task[None]] = set()
-
-    async def _reply(self, socket: Any, frame: Any) -> None:
-        await super()._reply(socket, frame)
-        if frame["op"] == "subscribe":
-            task = asyncio.create_task(self._talk())
-            self._talking.add(task)
-            task.add_done_callback(self._talking.discard)
-
-    async def _talk(self) -> None:
-        frame = bytes([0x82, 8]) + b"nonsense"
-        while not self.peers[-1].is_closing():
-            self.peers[-1].write(frame * 100)
-            await asyncio.sleep(0)
-
-
-async def test_server_that_does_not_stop_talking(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A server that never hears a goodbye does not hold up the close."""
-    monkeypatch.setattr(vantiq_subscriber, "HANG_UP_WITHIN", 0.05)
-    async with Talkative().running() as server:
-        client = Vantiq(server.url)
-        await client.set_access_token("tok")
-        response = await client.subscribe(*PLACE, Callback())
-        async with asyncio.timeout(2):
-            await client.close()
-
-    assert response.is_success
-
-
 class Forgetful(ScriptedVantiq):
     """Accepts a token for one connection, and the next one for the next."""
 
