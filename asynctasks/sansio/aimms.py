@@ -51,6 +51,13 @@ STATES: Mapping[str, TaskState] = {
 }
 """The words of both versions; the vendor writes some of them in capitals."""
 
+V2_NAMES = ("state", "createdAt", "queueTime", "runTime", "returnCode", "errorMessage")
+V1_NAMES = (
+    *("status", "starttime", "queuetime"),
+    *("runtime", "returncode", "errormessage"),
+)
+"""What the documents of a task call the same things."""
+
 FORBIDDEN = re.compile(r"[/\\?#%\x00-\x1f\x7f-\x9f]")
 """What no name or id of AIMMS holds: it would end a path segment somewhere."""
 
@@ -59,6 +66,9 @@ LONGEST_ID = 1000
 
 TOO_LATE = frozenset({400, 404, 409})
 """What an interrupt may be answered with when the task has just ended."""
+
+NUMBERS = (int, float)
+"""What numbers of JSON are read as; a bool, which Python counts to them, is none."""
 
 CENTURY = 100 * 366 * 24 * 3600.0
 """Seconds beyond which a duration is none, but a field that was never set."""
@@ -73,10 +83,11 @@ JSON = Headers({"Accept": "application/json"})
 
 def _name(kind: str, value: str) -> str:
     """Return a name or id of AIMMS as a path segment."""
-    if isinstance(value, str) and FORBIDDEN.search(value):
+    encoded = segment(value, kind)
+    if encoded != value and FORBIDDEN.search(value):
         remedy = "must not contain / \\ ? # % or control characters"
         raise InvalidArgument(kind, value, remedy)
-    return segment(value, kind)
+    return encoded
 
 
 @attrs.frozen(kw_only=True)
@@ -385,7 +396,7 @@ class AimmsDialect(Dialect):
     def parse_row(self, row: Mapping[str, Any]) -> tuple[TaskRef, TaskStatus]:
         """Read a row of the list: a task, as a look at it gives it."""
         status = parse_task(row, Response(200))
-        service = _either(row, "serviceName", "service")
+        service = row.get("serviceName") or row.get("service")
         known = service if isinstance(service, str) else None
         return TaskRef(id=row["id"], service=known, run=status.run), status
 
@@ -577,37 +588,35 @@ def parse_task(document: Any, response: Response) -> TaskStatus:
     URL does not tell which names to expect. Times and durations that cannot be read
     are left out (they stay in ``raw``): a changed format must not end a wait.
     """
-    key = "state" if isinstance(document, dict) and "state" in document else "status"
-    word: str = field(document, key, str, response, required=True)
+    modern = isinstance(document, dict) and "state" in document
+    state, created, queue, run, code, message = V2_NAMES if modern else V1_NAMES
+    word: str = field(document, state, str, response, required=True)
+    get = document.get
     return TaskStatus(
         state=STATES.get(word.lower(), TaskState.UNKNOWN),
         word=word,
-        created_at=parse_time(_either(document, "createdAt", "starttime")),
-        started_at=parse_time(document.get("runningAt")),
-        ended_at=parse_time(document.get("endedAt")),
-        queue_time=_seconds(_either(document, "queueTime", "queuetime")),
-        run_time=_seconds(_either(document, "runTime", "runtime")),
-        return_code=_code(_either(document, "returnCode", "returncode")),
-        message=_message(_either(document, "errorMessage", "errormessage")),
-        run=_code(document.get("groupIndex")),
+        created_at=parse_time(get(created)),
+        started_at=parse_time(get("runningAt")),
+        ended_at=parse_time(get("endedAt")),
+        queue_time=_seconds(get(queue)),
+        run_time=_seconds(get(run)),
+        return_code=_code(get(code)),
+        message=_message(get(message)),
+        run=_code(get("groupIndex")),
         raw=document,
     )
 
 
-def _either(document: Mapping[str, Any], v2: str, v1: str) -> Any:
-    value = document.get(v2)
-    return document.get(v1) if value is None else value
-
-
 def _seconds(value: Any) -> float | None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if number and 0 <= value <= CENTURY else None
+    if type(value) not in NUMBERS or not 0 <= value <= CENTURY:
+        return None
+    return float(value)
 
 
 def _code(value: Any) -> int | None:
-    if isinstance(value, float):
+    if type(value) is float:
         return int(value) if value.is_integer() else None
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return value if type(value) is int else None
 
 
 def _message(value: Any) -> str:

@@ -178,7 +178,7 @@ def body_replayable(body: Body) -> bool:
     return body.replayable
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)  # made for each attempt, which is quicker without slots
 class Request:
     """
     One request, without credentials: these are added when it is sent.

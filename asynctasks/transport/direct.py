@@ -23,14 +23,14 @@ import ssl
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
-import attrs
 import yarl
 
+from .receiving import body_limit, read_body, respond
 from .sending import is_small
-from ..sansio.http import ERROR_BODY, SAFE_METHODS, Headers, Request
+from ..sansio.http import SAFE_METHODS, Headers, Request, Response
 
 
-__all__ = ["Answer", "Direct", "body_limit", "fits", "read_body"]
+__all__ = ["Direct", "fits"]
 
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
@@ -42,25 +42,10 @@ OWN_HEADERS = ("Content-Length", "Transfer-Encoding")
 
 CONTROLS = re.compile(r"[\r\n\0]")
 
-TARGET = re.compile(r"[!-~]+")
-"""What a percent-encoded path and query consists of."""
-
 SWITCHING = 101
-REFUSED = 400
 
 STALE = (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)
 """How an exchange fails on a connection that the other side was closing already."""
-
-
-@attrs.frozen
-class Answer:
-    """What came back."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    whole: bool
-    """Whether the body is not cut off at its limit."""
 
 
 @cache
@@ -116,7 +101,7 @@ class Direct:
 
     async def send(
         self, request: Request, *, timeout: float, connect: float, max_bytes: int
-    ) -> Answer:
+    ) -> Response:
         """
         Make one attempt.
 
@@ -130,6 +115,7 @@ class Direct:
             TimeoutError: there was no answer in time.
             aiohttp.ClientError: as a session does; or an HttpProcessingError.
             ValueError: HTTP cannot say the request.
+            ResponseTooLarge: as :meth:`Transport.send`; also ProxyError.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
@@ -140,7 +126,7 @@ class Direct:
             connection = await self._connect(origin, connect)
             clock = _Clock(loop, deadline, connection)
             try:
-                answer = await _exchange(connection, message, max_bytes)
+                response = await _exchange(connection, message, request, max_bytes)
             except aiohttp.ClientError as exc:
                 if clock.rang:
                     raise TimeoutError from exc
@@ -151,7 +137,7 @@ class Direct:
                 # A body without a length ends as well when we hang up.
                 if clock.rang:
                     raise TimeoutError
-                return answer
+                return response
             finally:
                 clock.stop()
                 connection.close()
@@ -183,7 +169,7 @@ class Direct:
         if place < 0:
             raise aiohttp.InvalidURL(request.url)
         place_name, target = request.url[:place], request.url[place:]
-        if TARGET.fullmatch(target) is None:
+        if not target.isascii() or not target.isprintable() or " " in target:
             raise ValueError("its path must be percent-encoded")
         origin = self._origins.get(place_name) or self._origin(place_name)
         head = self._head(place_name, origin, request.headers)
@@ -251,7 +237,9 @@ class _Clock:
         self._timer.cancel()
 
 
-async def _exchange(connection: Connection, message: bytes, max_bytes: int) -> Answer:
+async def _exchange(
+    connection: Connection, message: bytes, request: Request, max_bytes: int
+) -> Response:
     """Say it all and hear it all; a connection that can be used again is released."""
     protocol, transport = connection.protocol, connection.transport
     if protocol is None or transport is None:
@@ -262,33 +250,13 @@ async def _exchange(connection: Connection, message: bytes, max_bytes: int) -> A
     while head.code < 200 and head.code != SWITCHING:  # noqa: PLR2004 - not yet
         head, content = await protocol.read()
     if head.code == SWITCHING:
-        return Answer(head.code, head.headers, b"", whole=True)
+        return respond(head.code, head.headers, b"", request)
     limit = body_limit(head.code, max_bytes)
     body, whole = await read_body(content, limit)
     # An answer may be early: what is not sent yet must not precede the next request.
     if whole and not transport.get_write_buffer_size():
         connection.release()
-    return Answer(head.code, head.headers, body, whole)
-
-
-def body_limit(status: int, max_bytes: int) -> int:
-    """Return how many bytes of a body are read: of a refusal, fewer."""
-    return min(max_bytes, ERROR_BODY) if status >= REFUSED else max_bytes
-
-
-async def read_body(content: aiohttp.StreamReader, limit: int) -> tuple[bytes, bool]:
-    """Read a body up to a limit of decompressed bytes; tell whether that is all."""
-    if content.is_eof():  # it came with its head
-        body = content.read_nowait()
-        return body[:limit], len(body) <= limit
-    pieces: list[bytes] = []
-    size = 0
-    async for piece in content.iter_any():
-        pieces.append(piece)
-        size += len(piece)
-        if size > limit:
-            return b"".join(pieces)[:limit], False
-    return b"".join(pieces), True
+    return respond(head.code, head.headers, body, request, whole=whole)
 
 
 def _line(name: str, value: str) -> str:

@@ -14,8 +14,9 @@ import attrs
 import yarl
 
 from .base import Download, Transport, WebSocketStream
-from .direct import Answer, Direct, body_limit, fits, read_body
-from .failures import FAILURES, host_of, translate
+from .direct import Direct, fits
+from .failures import FAILURES, translate
+from .receiving import REFUSED, body_limit, read_body, respond
 from .sending import Sending
 from .sockets import (
     SAY_GOODBYE,
@@ -24,13 +25,8 @@ from .sockets import (
     no_websocket,
     stay_here,
 )
-from ..exceptions import (
-    InvalidArgument,
-    InvalidState,
-    ProxyError,
-    ResponseTooLarge,
-)
-from ..sansio.http import ERROR_BODY, SAFE_METHODS, Headers, Request, Response
+from ..exceptions import InvalidArgument, InvalidState
+from ..sansio.http import ERROR_BODY, SAFE_METHODS, Request, Response
 
 
 __all__ = ["AiohttpTransport"]
@@ -107,13 +103,11 @@ class AiohttpTransport(Transport):
     ) -> Response:
         connect = self._connect_within(timeout)
         try:
-            answer = await direct.send(
+            return await direct.send(
                 request, timeout=timeout, connect=connect, max_bytes=max_bytes
             )
         except FAILURES as exc:
             error, cause = translate(exc, request, timeout, connect)
-        else:
-            return _response(answer, request, max_bytes)
         # Raised here, not above: aiohttp's error, which may show credentials, must
         # not even be the context of ours.
         raise error from cause
@@ -129,7 +123,7 @@ class AiohttpTransport(Transport):
                 sending.within(timeout),
                 self._request(sending, self._without_total(connect)) as answer,
             ):
-                return _response(await _read(answer, max_bytes), request, max_bytes)
+                return await _read(answer, request, max_bytes)
         except FAILURES as exc:
             error, cause = sending.failure, None
             if error is None:
@@ -184,9 +178,10 @@ class AiohttpTransport(Transport):
             ):
                 answer = await self._request(sending, limits)
                 stack.callback(answer.close)
-                refused = answer.status >= 400  # noqa: PLR2004
-                got = await _read(answer, ERROR_BODY) if refused else _bare(answer)
-                head = _response(got, request, ERROR_BODY)
+                if answer.status >= REFUSED:
+                    head = await _read(answer, request, ERROR_BODY)
+                else:
+                    head = respond(answer.status, answer.headers, b"", request)
                 stack.pop_all()  # from here on it is the caller's to close
                 return answer, head
         except FAILURES as exc:
@@ -314,7 +309,7 @@ class AiohttpTransport(Transport):
     async def _chunks(
         self, answer: aiohttp.ClientResponse, request: Request, idle: float
     ) -> AsyncIterator[bytes]:
-        if answer.status >= 400:  # noqa: PLR2004 - its body is in the head
+        if answer.status >= REFUSED:  # its body is in the head
             return
         try:
             async for piece in answer.content.iter_any():
@@ -326,31 +321,15 @@ class AiohttpTransport(Transport):
         raise error from cause
 
 
-async def _read(answer: aiohttp.ClientResponse, max_bytes: int) -> Answer:
+async def _read(
+    answer: aiohttp.ClientResponse, request: Request, max_bytes: int
+) -> Response:
     """Read an answer of the session."""
     limit = body_limit(answer.status, max_bytes)
     body, whole = await read_body(answer.content, limit)
     if not whole:
         answer.close()
-    return Answer(answer.status, answer.headers, body, whole)
-
-
-def _bare(answer: aiohttp.ClientResponse) -> Answer:
-    """Return the head of an answer of the session."""
-    return Answer(answer.status, answer.headers, b"", whole=True)
-
-
-def _response(answer: Answer, request: Request, max_bytes: int) -> Response:
-    """Return an answer as a response; a refusal may be cut off, others not."""
-    if answer.status == 407:  # noqa: PLR2004 - only a proxy says so
-        raise ProxyError(
-            f"the proxy did not connect to {host_of(request)}: it answered 407",
-            request.redacted(),
-        )
-    if not answer.whole and answer.status < 400:  # noqa: PLR2004
-        raise ResponseTooLarge(max_bytes, request.redacted())
-    now = asyncio.get_running_loop().time()
-    return Response(answer.status, Headers(answer.headers), answer.body, at=now)
+    return respond(answer.status, answer.headers, body, request, whole=whole)
 
 
 def _proxy_url(proxy: str) -> yarl.URL:
