@@ -1,7 +1,7 @@
 """
 What a batch knows of one item, and the steps that are legal from there.
 
-Pure: a :class:`Entry` is what the journal has a row of, a :class:`Step` is what
+Pure: an :class:`Entry` is what the journal has a row of, a :class:`Step` is what
 happened, and :func:`advance` is the only way from one entry to the next. The clock
 comes in as ``at`` (seconds since the epoch, UTC).
 """

@@ -152,7 +152,7 @@ class VantiqDialect(Dialect):
 
     def result(self, ref: TaskRef, status: TaskStatus) -> Flow[Response]:
         """Read the result."""
-        response, row = yield from self._read(ref, ["result"])
+        response, row = yield from self._read(ref, ["id", "result"])
         result = field(row, "result", dict, response)
         if result is None:
             raise ResultUnavailable(ref.id, "", status)
@@ -255,7 +255,7 @@ class VantiqDialect(Dialect):
     def _read(
         self, ref: TaskRef, properties: list[str]
     ) -> Flow[tuple[Response, Mapping[str, Any]]]:
-        """Read the row of a task, or raise what a missing one means."""
+        """Read the row of a task: its id and these properties; by default all."""
         where = {"id": ref.id}
         query = select_query(properties, where, None, None, None)
         response = expect((yield self.api.get(self.type, query=query)), 200)
@@ -263,11 +263,16 @@ class VantiqDialect(Dialect):
         if not rows:
             missing = attrs.evolve(response, status=404)
             raise NotFound(missing.redacted(), f"no task {ref.id}")
+        found = field(rows[0], "id", str, response, required=True)
+        if found != ref.id:
+            expected = f"{ref.id} at $[0].id"
+            raise RemoteProtocolError(expected, response.redacted(), found)
         return response, rows[0]
 
     def _status(self, row: Mapping[str, Any], response: Response) -> TaskStatus:
         word = field(row, "state", str, response, required=True)
         progress = field(row, "progress", (int, float), response)
+        share = progress is not None and 0 <= progress <= 1
         return TaskStatus(
             state=self.state_of(word),
             word=word,
@@ -275,7 +280,7 @@ class VantiqDialect(Dialect):
             created_at=parse_time(row.get("ars_createdAt")),
             started_at=parse_time(row.get("startedAt")),
             ended_at=parse_time(row.get("endedAt")),
-            progress=None if progress is None else float(progress),
+            progress=float(progress) if share else None,
             message=field(row, "message", str, response) or "",
             raw=row,
         )

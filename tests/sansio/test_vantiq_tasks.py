@@ -165,6 +165,23 @@ def test_rows_that_are_no_tasks(body: Any) -> None:
         converse(DIALECT.poll(REF), answer(body))
 
 
+@pytest.mark.parametrize("progress", [-0.1, 1.5, 50, 10**400])
+def test_progress_that_is_no_share(progress: float) -> None:
+    """A progress that is not between 0 and 1 is not known."""
+    _, status = converse(DIALECT.poll(REF), answer([{**ROW, "progress": progress}]))
+
+    assert status.progress is None
+
+
+def test_row_of_another_task() -> None:
+    """A server that answers with another row than was asked for is not believed."""
+    other = {**ROW, "id": "t2", "state": "succeeded", "result": {"value": 1}}
+    done = TaskStatus(state=TaskState.SUCCEEDED)
+    for flow in (DIALECT.poll(REF), DIALECT.result(REF, done)):
+        with pytest.raises(RemoteProtocolError, match=r"t1 at \$\[0\]\.id"):
+            converse(flow, answer([other]))
+
+
 def test_missing_task() -> None:
     """A task without a row is not there."""
     with pytest.raises(NotFound, match="no task t1"):
@@ -175,12 +192,13 @@ def test_result() -> None:
     """The result is the value in the row's result."""
     done = TaskStatus(state=TaskState.SUCCEEDED)
     _, response = converse(
-        DIALECT.result(REF, done), answer([{"result": {"value": [1, 2]}}])
+        DIALECT.result(REF, done),
+        answer([{"id": "t1", "result": {"value": [1, 2]}}]),
     )
 
     assert [1, 2] == response.json()
     with pytest.raises(ResultUnavailable):
-        converse(DIALECT.result(REF, done), answer([{"result": None}]))
+        converse(DIALECT.result(REF, done), answer([{"id": "t1", "result": None}]))
 
 
 def test_download() -> None:
