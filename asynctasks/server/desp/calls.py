@@ -8,7 +8,8 @@ from urllib.parse import urlencode
 
 import attrs
 
-from .documents import Writer, write_zulu
+from .documents import Writer
+from .facts import write_zulu
 from .store import Store, User
 from ..documents import read_json
 from ...exceptions import ResponseDecodeError

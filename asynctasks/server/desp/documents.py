@@ -6,26 +6,19 @@ The sources are those that the samples in ``tests/samples/desp`` name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import attrs
 
-from .catalogue import Description, Offer
+from .catalogue import Offer
+from .descriptors import WHOLE_SERVICE, write_descriptor
+from .facts import config_facts, job_facts, output_of, write_metadata
 from .store import Collection, Config, Job, PlatformFile, User
-from ..tasks import SimulatedTask
 
 
-__all__ = ["Writer", "write_zulu"]
+__all__ = ["Writer"]
 
 ACCESS = {"published": False, "publishRequested": False, "currentLevel": "ADMIN"}
-
-PHASES = {
-    "DATA_FETCH": "Step 1 of 3: Data-Fetch",
-    "PROCESSING": "Step 2 of 3: Processing",
-    "OUTPUT_LIST": "Step 3 of 3: Output-List",
-}
 
 RELATIONS = (
     "owner",
@@ -35,20 +28,6 @@ RELATIONS = (
     "parentJob",
     "subJobs",
 )
-
-
-def write_local(at: float | None) -> str | None:
-    """Write a time as jobs have it: no zone, milliseconds without zeros at the end."""
-    if at is None:
-        return None
-    text = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
-    text = text.removesuffix("+00:00")
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def write_zulu(at: float) -> str:
-    """Write a time as audit fields and logs have it."""
-    return f"{write_local(at)}Z"
 
 
 @attrs.frozen
@@ -272,138 +251,3 @@ class Writer:
         if projection == "detailedCollection":
             document["size"] = size
         return document
-
-
-WHOLE_SERVICE: Mapping[str, Any] = {
-    "stripProxyPath": True,
-    "serviceFilesUri": None,
-    "additionalMounts": {},
-    "dockerBuildInfo": None,
-    "requiredResources": None,
-    "externalServiceUri": None,
-    "port": None,
-    "groupId": None,
-    "cwl": None,
-}
-
-
-def write_descriptor(offer: Offer) -> dict[str, Any]:
-    """Write what a service takes and gives."""
-    about: Description = offer.about
-    inputs = [
-        write_parameter(
-            wanted.id, wanted.minimum, wanted.maximum, wanted.kind, wanted.default
-        )
-        for wanted in about.inputs or ()
-    ]
-    return {
-        "id": offer.name,
-        "title": offer.name,
-        "description": about.text,
-        "version": "0.1",
-        "port": None,
-        "groupId": None,
-        "storeSupported": False,
-        "statusSupported": False,
-        "serviceType": None,
-        "serviceProvider": None,
-        "dataInputs": inputs,
-        "dataOutputs": [write_parameter(name, 1, 1) for name in about.outputs],
-        "metadata": None,
-        "dockerCommand": None,
-        "dockerArguments": [],
-        "parallelInputsKey": about.parallel_input,
-    }
-
-
-def write_parameter(
-    name: str,
-    minimum: int,
-    maximum: int,
-    kind: str = "string",
-    default: str | None = None,
-) -> dict[str, Any]:
-    """Write an input or output of a service."""
-    attributes = {"dataType": "string" if kind == "json" else kind}
-    if default is not None:
-        attributes["value"] = default
-    return {
-        "id": name,
-        "title": name,
-        "description": name,
-        "minOccurs": minimum,
-        "maxOccurs": maximum,
-        "data": "LITERAL",
-        "defaultAttrs": attributes,
-        "supportedAttrs": None,
-        "platformMetadata": {"format": "OTHER"},
-    }
-
-
-def config_facts(config: Config) -> dict[str, Any]:
-    """Write a configuration without its relations."""
-    return {
-        "id": config.id,
-        "inputs": config.inputs,
-        "label": config.label,
-        "systematicParameter": None,
-        "tileBasedJobOrdering": None,
-    }
-
-
-def job_facts(job: Job) -> dict[str, Any]:
-    """Write a job without its relations."""
-    phase = phase_of(job)
-    outputs: dict[str, list[str]] = {}
-    for file in job.files:
-        outputs.setdefault(output_of(file), []).append(file.uri)
-    return {
-        "id": job.id,
-        "extId": job.ext_id,
-        "created": write_zulu(job.created),
-        "lastUpdated": write_zulu(job.updated),
-        "startTime": write_local(job.started),
-        "endTime": write_local(job.ended_at),
-        "status": job.word,
-        "phase": phase,
-        "workerId": "LOCAL1" if phase in PHASES else None,
-        "stage": PHASES.get(phase),
-        "guiUrl": None,
-        "guiEndpoint": None,
-        "queuePosition": -1,
-        "outputs": outputs or None,
-        "parent": job.is_parent,
-        "costQuotation": {"cost": job.config.offer.about.cost, "recurrence": "ONE_OFF"},
-        "inputTile": None,
-        "inputDate": None,
-    }
-
-
-def phase_of(job: Job) -> str:
-    """Return the step that a job has reached."""
-    task: SimulatedTask | None = job.task
-    if job.word == "COMPLETED":
-        return "OUTPUT_LIST"
-    return "CREATED" if task is None or task.running_at is None else "PROCESSING"
-
-
-def output_of(file: PlatformFile) -> str:
-    """Return the output that a job's file belongs to."""
-    return file.name.split("/")[1]
-
-
-def write_metadata(file: PlatformFile) -> dict[str, Any]:
-    """Write a file as the catalogue has it: a GeoJSON feature."""
-    return {
-        "type": "Feature",
-        "properties": {
-            "collection": file.collection,
-            "title": file.name,
-            "productIdentifier": file.name,
-            "platformFileType": file.kind,
-            "startDate": "Z",
-            **file.properties,
-        },
-        "geometry": {"type": "Point", "coordinates": [0.0, 0.0]},
-        "id": file.resto_id,
-    }

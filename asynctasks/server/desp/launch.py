@@ -8,7 +8,7 @@ import math
 from typing import Any
 
 from .calls import Call, Refused
-from .documents import write_zulu
+from .facts import write_zulu
 from .store import Config, Job
 from ..tasks import Interrupt, Order, State
 from ...sansio import codec

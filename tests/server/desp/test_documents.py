@@ -6,24 +6,8 @@ from typing import Any
 
 import pytest
 
-from asynctasks.server.desp.documents import write_local, write_zulu
 from asynctasks.server.tasks import State
-from tests.server.desp.worlds import NOW, DespWorld
-
-
-@pytest.mark.parametrize(
-    ("at", "expected"),
-    [
-        (NOW, "2024-02-10T13:19:17.964"),
-        (1738853475.0, "2025-02-06T14:51:15"),
-        (1744985256.46, "2025-04-18T14:07:36.46"),
-        (None, None),
-    ],
-)
-def test_times(at: float | None, expected: str | None) -> None:
-    """Times have no zone and no zeros at their end; audit fields end with Z."""
-    assert expected == write_local(at)
-    assert at is None or f"{expected}Z" == write_zulu(at)
+from tests.server.desp.worlds import DespWorld
 
 
 @pytest.mark.parametrize(
@@ -51,19 +35,6 @@ def test_whole_service() -> None:
     assert ("owner" in found["_embedded"], "owner" in found) == (True, False)
 
 
-def test_default_of_an_input() -> None:
-    """A default is told where the recordings have it."""
-    from asynctasks.server.desp.catalogue import Input, describe  # noqa: PLC0415
-
-    world = DespWorld()
-    world.simulator.service(
-        "D", describe(inputs=[Input("a", "json", 0, 0, "1")])(lambda inputs: inputs)
-    )
-    [found] = world.get("/services/2")["serviceDescriptor"]["dataInputs"]
-
-    assert {"dataType": "string", "value": "1"} == found["defaultAttrs"]
-
-
 def states(world: DespWorld) -> list[dict[str, Any]]:
     """Return the document of a job that waits, runs, and is completed."""
     job = world.launch()
@@ -73,19 +44,6 @@ def states(world: DespWorld) -> list[dict[str, Any]]:
     world.now += 5
     found.append(world.end(job, content=b"x"))
     return found
-
-
-def test_phases() -> None:
-    """A job tells its phase and stage, and when it started and ended."""
-    found = [
-        (each["phase"], each["stage"], each["endTime"]) for each in states(DespWorld())
-    ]
-
-    assert [
-        ("CREATED", None, None),
-        ("PROCESSING", "Step 2 of 3: Processing", None),
-        ("OUTPUT_LIST", "Step 3 of 3: Output-List", "2024-02-10T13:19:22.964"),
-    ] == found
 
 
 def test_links_tell_what_can_be_done() -> None:
