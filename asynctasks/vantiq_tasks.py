@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+import logging
 from typing import Any, Self, Unpack
 import uuid
 
@@ -30,6 +31,9 @@ __all__ = ["VantiqTasks"]
 
 FRESH = 60.0
 """Seconds after which a task is looked at although its events would have told."""
+
+LISTEN_AGAIN = 30.0
+"""Seconds after which a submit tries again to have events told, where it failed."""
 
 
 class Pushed:
@@ -139,6 +143,7 @@ class VantiqTasks(TaskClient):
         self._taken: list[str] = []
         self._pushed = Pushed(client)
         self._listening = asyncio.Lock()
+        self._again: float | None = None
         dialect = VantiqDialect(api=session.api, type=type)
         options["transport"] = transport
         super().__init__(dialect, session.api.origin, session.auth, options)
@@ -218,13 +223,25 @@ class VantiqTasks(TaskClient):
         Have the events of the tasks told; submitting does it too.
 
         Returns:
-            Whether they are. If not, tasks are polled, and the next submit tries
-            again.
+            Whether they are. If not, tasks are polled, and submits try again now and
+            then.
         """
         async with self._listening:
-            if not self._pushed.on:
-                self._pushed.on = await self._subscribe()
-            return self._pushed.on
+            return await self._listen()
+
+    async def _listen_if_due(self) -> None:
+        """Have events told, unless that has just failed: it may take long to fail."""
+        async with self._listening:
+            now = asyncio.get_running_loop().time()
+            if self._again is None or now >= self._again:
+                await self._listen()
+
+    async def _listen(self) -> bool:
+        if not self._pushed.on and await self._subscribe():
+            self._pushed.on, self._again = True, None
+        elif not self._pushed.on:
+            self._again = asyncio.get_running_loop().time() + LISTEN_AGAIN
+        return self._pushed.on
 
     async def _subscribe(self) -> bool:
         if not self._transport.has_sockets:
@@ -237,7 +254,9 @@ class VantiqTasks(TaskClient):
                 raise_refusal(await self._client.subscribe(*place, take))
                 self._taken.append(operation)
         except VantiqException as exc:
-            self._logger.warning("tasks are polled, not pushed: %s", exc)
+            # Many submits may try, and fail alike.
+            level = logging.WARNING if self._again is None else logging.INFO
+            self._logger.log(level, "tasks are polled, not pushed: %s", exc)
             await self._unsubscribe()
             return False
         return True
@@ -254,7 +273,7 @@ class VantiqTasks(TaskClient):
         options: Mapping[str, Any],
         key: str | None = None,
     ) -> Launched:
-        await self.listen()
+        await self._listen_if_due()
         return await super()._launch(
             service, payload, {**options, "id": str(uuid.uuid4())}, key
         )
@@ -276,7 +295,7 @@ class VantiqTasks(TaskClient):
         if self._attend(what, message):
             return
         row = message.get("value")
-        if isinstance(row, Mapping) and "id" in row:
+        if isinstance(row, Mapping) and isinstance(row.get("id"), str):
             self._pushed.drop(row["id"])
         else:
             self._pushed.forget()

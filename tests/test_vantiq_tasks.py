@@ -24,6 +24,7 @@ from asynctasks import (
     VantiqException,
     VantiqResources,
     VantiqTasks,
+    vantiq_tasks,
 )
 from asynctasks.sansio.retry import NO_RETRY
 from asynctasks.server.faults import Fault
@@ -174,6 +175,34 @@ async def test_polls_where_nothing_is_pushed(
         assert [0, 2, 4, 6, 8, 10] == await asyncio.gather(*results)
 
     assert "polled, not pushed" in caplog.text
+
+
+async def test_events_that_cannot_be_had_are_not_asked_for_at_each_submit(
+    worker: Worker,
+    client: Vantiq,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Submits do not wait again and again for a connection that cannot be had."""
+    asked: list[float] = []
+
+    async def stall() -> None:
+        asked.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(0.05)
+        raise VantiqException("c", "no way", [])
+
+    monkeypatch.setattr(client.feed, "start", stall)
+    async with VantiqTasks(client, poll=OFTEN) as tasks:
+        results = [tasks.run("double", {"x": n}, timeout=5) for n in range(4)]
+        assert [0, 2, 4, 6] == await asyncio.gather(*results)
+        assert 1 == len(asked)
+
+        monkeypatch.setattr(vantiq_tasks, "LISTEN_AGAIN", 0.0)
+        assert not await tasks.listen()
+        assert 2 == await tasks.run("double", {"x": 1}, timeout=5)
+        assert 3 == len(asked)
+
+    assert 1 == caplog.text.count("polled, not pushed")
 
 
 async def test_transport_that_cannot_be_started(
