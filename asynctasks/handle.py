@@ -26,9 +26,9 @@ from .exceptions import (
     TaskFailed,
     fresh,
 )
-from .manners import check_policy
+from .manners import check_policy, check_waiting
 from .once import Once
-from .sansio.answers import check_decode, decode_content
+from .sansio.answers import decode_content
 from .sansio.http import Response
 from .sansio.task import TaskRef, TaskState, TaskStatus, merge_status
 from .watch import Watch
@@ -249,7 +249,7 @@ class TaskHandle:
             TaskLost: the service no longer knows the task.
             ResultUnavailable: it finished, but the result cannot be had.
         """
-        check_decode(decode)
+        check_waiting(timeout, decode, on_cancel, on_timeout)
         status = await self._wait_or_cancel(timeout, on_cancel, on_timeout)
         return decode_content(await self.response(status), decode)
 
@@ -357,8 +357,6 @@ class TaskHandle:
         tasks = self._tasks
         cancelled = tasks.on_cancel if on_cancel is None else on_cancel
         late = tasks.on_timeout if on_timeout is None else on_timeout
-        check_policy("on_cancel", cancelled)
-        check_policy("on_timeout", late)
         try:
             return await self.wait(timeout=timeout)
         except asyncio.CancelledError:

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from .arguments import check_choice
+from .arguments import check_choice, check_wait
+from .sansio.answers import check_decode
 
 
-__all__ = ["Cleanup", "Decode", "RemotePolicy", "check_cleanup", "check_policy"]
+__all__ = [
+    "Cleanup",
+    "Decode",
+    "RemotePolicy",
+    "check_cleanup",
+    "check_policy",
+    "check_waiting",
+]
 
 Cleanup = Literal["keep", "delete"]
 """What becomes of a finished task whose result was fetched."""
@@ -17,6 +25,23 @@ Decode = Literal["auto", "json", "text", "bytes"]
 
 RemotePolicy = Literal["leave", "cancel_remote"]
 """What becomes of the remote task when somebody gives up waiting for it."""
+
+
+def check_waiting(
+    timeout: float | None, decode: str, on_cancel: str | None, on_timeout: str | None
+) -> None:
+    """
+    Refuse what no wait for a result could use; None is always right.
+
+    Raises:
+        InvalidArgument: one of them cannot be used.
+    """
+    check_decode(decode)
+    if timeout is not None:
+        check_wait("timeout", timeout)
+    for name, policy in (("on_cancel", on_cancel), ("on_timeout", on_timeout)):
+        if policy is not None:
+            check_policy(name, policy)
 
 
 def check_policy(name: str, value: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -13,6 +13,7 @@ from asynctasks.manners import (
     RemotePolicy,
     check_cleanup,
     check_policy,
+    check_waiting,
 )
 from asynctasks.sansio.answers import DECODERS
 
@@ -38,3 +39,19 @@ def test_cleanups() -> None:
 def test_decodings() -> None:
     """The type names what can be decoded."""
     assert DECODERS == get_args(Decode)
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        (("5", "auto", None, None), "timeout='5'"),
+        ((None, "yaml", None, None), "decode='yaml'"),
+        ((None, "auto", "kill", None), "on_cancel='kill'"),
+        ((None, "auto", None, ""), "on_timeout: choose"),
+    ],
+)
+def test_arguments_of_a_wait(given: tuple[Any, ...], name: str) -> None:
+    """Each is looked at; None leaves it to the client."""
+    check_waiting(None, "auto", None, None)
+    with pytest.raises(InvalidArgument, match=f"^{name}"):
+        check_waiting(*given)

@@ -100,6 +100,9 @@ async def recurring(client: AimmsClient) -> None:
     assert_type(repeated, RecurringTask)
     async for run in repeated.runs():
         assert_type(run, TaskHandle)
+        await client.interrupt(run, "interrupt-solve")
+        await client.interrupt(run, "stop")  # type: ignore[arg-type]
+    AimmsClient.local(cleanup="all")  # type: ignore[arg-type]
 
 
 async def events(client: TaskClient) -> None:
