@@ -8,7 +8,7 @@ answers requests: over a socket behind ``LocalServer``, or in memory.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 import logging
 import time
 from typing import Any
@@ -19,6 +19,7 @@ from .connection import Connection
 from .faults import Fault
 from .half import Awaited, Delayed, Half, refuse
 from .live import Calculated, Item, Storage, Streamed
+from .messengers import Messenger, Send
 from .runs import Run
 from .simulator import Simulator
 from .speakers import Speakers
@@ -28,15 +29,12 @@ from ..exceptions import ConnectionLost, InvalidState
 from ..sansio.http import Body, JoinedBody, Request, Response
 
 
-__all__ = ["Send", "Worker"]
+__all__ = ["Worker"]
 
 LOGGER = logging.getLogger("asynctasks.server")
 
 GRACE = 1.0
 """Seconds that functions have to end when the worker is closed."""
-
-Send = Callable[[Request], Awaitable[None]]
-"""Sends a notification to the absolute URL of the request; its answer is dropped."""
 
 
 class Worker:
@@ -62,7 +60,6 @@ class Worker:
     ) -> None:
         self.simulator = simulator
         self._halves = halves
-        self._send = send
         self._clock = clock
         self._speakers = Speakers(halves, storage)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -71,8 +68,7 @@ class Worker:
         self._threads = Threads()
         self._runs: dict[int, Run] = {}
         self._running: set[asyncio.Task[None]] = set()
-        self._sending: set[asyncio.Task[None]] = set()
-        self._last_sending: dict[str, asyncio.Task[None]] = {}
+        self._messenger = Messenger(send)
         self._ends: dict[int, asyncio.Future[None]] = {}
         self._closed = False
 
@@ -186,8 +182,7 @@ class Worker:
             self._timer.cancel()
         for run in self._runs.values():
             run.end()
-        for sending in self._sending:
-            sending.cancel()
+        self._messenger.cancel()
         for end in self._ends.values():
             let_go(end)
         try:
@@ -196,7 +191,7 @@ class Worker:
             await self._wait_for_runs()
 
     async def _wait_for_runs(self) -> None:
-        left = await unended({*self._running, *self._sending}, GRACE)
+        left = await unended({*self._running, *self._messenger.running}, GRACE)
         for run in self._runs.values():
             LOGGER.warning("task %s (%s) did not end", run.task.id, run.task.service)
             run.abandon()
@@ -292,33 +287,7 @@ class Worker:
         if change.state.ended:
             let_go(self._ends.get(change.task.number))
         notices = [notice for half in self._halves for notice in half.notices(change)]
-        if self._send is None or not notices:
-            return
-        key = change.task.id
-        sending = self._deliver(notices, self._send, self._last_sending.get(key))
-        task = asyncio.get_running_loop().create_task(sending)
-        self._sending.add(task)
-        self._last_sending[key] = task
-        task.add_done_callback(lambda done: self._delivered(key, done))
-
-    async def _deliver(
-        self,
-        notices: Iterable[Request],
-        send: Send,
-        previous: asyncio.Task[None] | None,
-    ) -> None:
-        if previous is not None:  # the changes of one task arrive in their order
-            await asyncio.wait([previous])
-        for notice in notices:
-            try:
-                await send(notice)
-            except Exception as exc:  # noqa: BLE001 - the target's fault; not repeated
-                LOGGER.warning("%s was not delivered: %r", notice.describe(), exc)
-
-    def _delivered(self, key: str, done: asyncio.Task[None]) -> None:
-        self._sending.discard(done)
-        if self._last_sending.get(key) is done:
-            del self._last_sending[key]
+        self._messenger.tell(change.task.id, notices)
 
     def _arm(self) -> None:
         if self._timer is not None:

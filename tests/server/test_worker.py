@@ -155,7 +155,7 @@ async def test_hook_fails(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     async def broken(request: Request) -> None:
         raise OSError("refused")
 
-    site.worker._send = broken
+    site.worker._messenger._send = broken
     hook = "http://127.0.0.1:9/?secret=1"
     with caplog.at_level(logging.WARNING, "asynctasks.server"):
         await site.submit("hour", taskStateHook=hook)
