@@ -182,7 +182,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("hooks", "log", "give an iterable of callables, such as hooks=(hook,)"),
     ("trace_context", "00-0af", "give a function that returns text, or None"),
     ("logger", "mine", "give a logger, e.g."),
-    ("journal", 5, "give a path"),
+    ("journal", 5, "give the path of a file"),
     ("grace", -1, SECONDS),
 ]
 
