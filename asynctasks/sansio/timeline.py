@@ -239,13 +239,12 @@ class Pen:
 
     def draw(self, span: Span) -> str:
         """Draw one span, with its tooltip."""
-        parts = (
-            self.box("wait", span.begin, span.start) if span.begin < span.start else ""
-        )
-        if span.start < span.end or not parts:
-            parts += self.box(span.outcome, span.start, span.end)
-        else:
+        waited, ran = span.begin < span.start, span.start < span.end
+        if waited and not ran:
             parts = self.box(f"wait {span.outcome}", span.begin, span.start)
+        else:
+            parts = self.box("wait", span.begin, span.start) if waited else ""
+            parts += self.box(span.outcome, span.start, span.end)
         return f"<g><title>{escape(describe(span))}</title>{parts}</g>"
 
     def box(self, kind: str, begin: float, end: float) -> str:
