@@ -70,6 +70,10 @@ class Book:
         """Return a time on the loop's clock."""
         return at - self._epoch
 
+    def missed(self) -> float:
+        """Return the seconds that the loop's clock missed while the machine slept."""
+        return max(0.0, time.time() - self.now())
+
     async def claim(self, index: int, given: Any, terms: Terms) -> tuple[Entry, bool]:
         """Return what is known of an input, and whether it is new."""
         key = str(index) if terms.key is None else terms.name(given)

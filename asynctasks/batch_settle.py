@@ -97,7 +97,8 @@ async def settle(
 
 def _lost(entry: Entry, book: JournalBook, *, earlier: bool) -> Lost:
     submitted = entry.timings.submitted or 0.0
-    began = book.loop_time(submitted) - (SKEW if earlier else 0.0)
+    # Too early does less harm than too late.
+    began = book.loop_time(submitted) - book.missed() - (SKEW if earlier else 0.0)
     if submitted > book.now():
         # The clock was set back: it says nothing about when that was.
         began = -math.inf

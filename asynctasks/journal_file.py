@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-import os
 from pathlib import Path
-import socket
 import sqlite3
-import sys
 import time
 from typing import Final
-import uuid
+
+import attrs
 
 from .exceptions import JournalCorrupt, JournalError, JournalFull, JournalLocked
+from .journal_lock import OWN, Holder
 from .journal_rows import (
     APPLICATION,
     LIST,
@@ -28,10 +27,7 @@ from .journal_rows import (
 )
 
 
-__all__ = ["STALE", "JournalFile", "check_version", "connect", "translated"]
-
-STALE = 30.0
-"""Seconds without a sign of life after which a lock is nobody's."""
+__all__ = ["JournalFile", "check_version", "connect", "translated"]
 
 REMEDY = (
     "it is left as it is; `asynctasks batch export` reads what can be read, a copy "
@@ -117,7 +113,7 @@ class JournalFile:
 
     def __init__(self, path: Path) -> None:
         self.path: Final = path
-        self._owner = uuid.uuid4().hex
+        self._holder = Holder.of_this_process()
         self._checked()
         with translated(path):
             self.connection = connect(path, write=True)
@@ -131,10 +127,10 @@ class JournalFile:
     def close(self) -> None:
         """Give the lock back and close the file; may be called twice."""
         with suppress(sqlite3.Error):  # what was acknowledged is on the disk
-            if self._owner in _OWNERS:
+            if self._holder.owner in OWN:
                 sql = "DELETE FROM lock WHERE owner = ?"
-                self.connection.execute(sql, (self._owner,))
-        _OWNERS.discard(self._owner)
+                self.connection.execute(sql, (self._holder.owner,))
+        OWN.discard(self._holder.owner)
         with suppress(sqlite3.Error):
             self.connection.close()
 
@@ -193,16 +189,9 @@ class JournalFile:
         """Refuse a lock of somebody who lives."""
         sql = "SELECT owner, pid, host, beat FROM lock"
         row = connection.execute(sql).fetchone()
-        if row is None:
-            return
-        owner, pid, host, beat = row
-        silent = time.time() - beat
-        if silent >= STALE or (host == _host() and not _lives(pid, owner)):
-            return
-        where = "" if host == _host() else f" on {host}"
-        reason = f"process {pid}{where} uses it (last heard of {silent:.0f} s ago)"
-        remedy = "wait for its end, or name another journal"
-        raise JournalLocked(str(self.path), f"{reason}; {remedy}")
+        if row is not None and not (holder := Holder(*row)).gone:
+            remedy = "wait for its end, or name another journal"
+            raise JournalLocked(str(self.path), f"{holder}; {remedy}")
 
     def _prepare(self) -> None:
         connection = self.connection
@@ -227,44 +216,14 @@ class JournalFile:
 
     def _lock(self) -> None:
         self._check_free(self.connection)
-        row = (self._owner, os.getpid(), _host(), time.time())
         sql = "REPLACE INTO lock (id, owner, pid, host, beat) VALUES (1, ?, ?, ?, ?)"
-        self.connection.execute(sql, row)
-        _OWNERS.add(self._owner)
+        # It may have taken long to look through the file.
+        holder = attrs.evolve(self._holder, beat=time.time())
+        self.connection.execute(sql, attrs.astuple(holder))
+        OWN.add(self._holder.owner)
 
     def _check_lock(self) -> None:
         row = self.connection.execute("SELECT owner FROM lock").fetchone()
-        if row is None or row[0] != self._owner:
+        if row is None or row[0] != self._holder.owner:
             reason = "another process has taken it over; this one may not write to it"
             raise JournalLocked(str(self.path), reason)
-
-
-def _host() -> str:
-    return socket.gethostname()
-
-
-_OWNERS: set[str] = set()
-"""The locks of this process: in a container, one that died may have had its id."""
-
-
-def _lives(pid: int, owner: str) -> bool:
-    """Tell whether a process has a lock; if that cannot be found out, it has."""
-    if pid == os.getpid():
-        return owner in _OWNERS
-    if sys.platform == "win32":
-        return True  # there, asking with a signal would end it
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return not _is_zombie(pid)
-
-
-def _is_zombie(pid: int) -> bool:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text("utf-8")
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] == "Z"

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 import sqlite3
-import time
 from types import TracebackType
 from typing import Any, Self
 
 import attrs
 
 from .exceptions import JournalCorrupt, JournalError
-from .journal_file import STALE, check_version, connect, translated
+from .journal_file import check_version, connect, translated
+from .journal_lock import Holder
 from .journal_rows import COLUMNS, LIST, DamagedRow, parse_row
 from .sansio.ledger import Entry, ItemState
 
@@ -174,8 +174,9 @@ class JournalReader:
         return began or None, written or None, runs
 
     def _locked_by(self) -> int | None:
-        for pid, beat in self._rows("SELECT pid, beat FROM lock"):
-            return pid if time.time() - beat < STALE else None
+        for row in self._rows("SELECT owner, pid, host, beat FROM lock"):
+            holder = Holder(*row)
+            return None if holder.gone else holder.pid
         return None
 
     def _salvaged(self) -> Iterator[Entry]:

@@ -47,7 +47,7 @@ LAYERS = [
     ["files", "hooks", "journal", "manners", "once", "server", "transport"],
     ["journal_reader", "journal_writer", "journal_items"],
     ["journal_file"],
-    ["journal_rows"],
+    ["journal_rows", "journal_lock"],
     ["sansio"],
     ["arguments"],
     ["exceptions"],

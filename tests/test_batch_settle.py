@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,24 @@ import pytest
 
 from asynctasks.aimms import AimmsClient
 from asynctasks.batch import BatchItem, BatchSubmitter
+from asynctasks.batch_book import JournalBook
+from asynctasks.batch_remote import Remote
+from asynctasks.batch_settle import settle
 from asynctasks.client import TaskClient
 from asynctasks.exceptions import (
     AuthenticationFailed,
     ConnectionLost,
     SubmitOutcomeUnknown,
 )
+from asynctasks.journal import Journal
 from asynctasks.sansio.aimms import AimmsDialect
 from asynctasks.sansio.auth import NoAuth
 from asynctasks.sansio.dialect import Capabilities, Launched, Prepared, Reconcile
 from asynctasks.sansio.http import Flow, Request, Response
-from asynctasks.sansio.ledger import ItemState
+from asynctasks.sansio.ledger import Entry, ItemState, Timings
+from asynctasks.sansio.reconcile import Lost
 from asynctasks.sansio.retry import RetryPolicy
+from asynctasks.sansio.task import TaskRef
 from asynctasks.server.faults import Fault
 from asynctasks.transport import Transport
 from tests.batches import POLL, SERVICES, World, collect, connect
@@ -244,6 +251,36 @@ async def test_refused_credentials_decide_nothing(world: World, tmp_path: Path) 
 
     assert [DONE, DONE] == states(items)
     assert ({}, 2) == (world.twice, world.submissions)
+
+
+class Listening(Remote):
+    """A service that has nothing, and hears what it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__(AimmsClient.local()._desk, prepare=None, start=None)  # type: ignore[arg-type]
+        self.asked: list[Lost] = []
+
+    async def find(self, losts: Sequence[Lost]) -> list[list[TaskRef]]:
+        self.asked.extend(losts)
+        return [[] for _ in losts]
+
+
+async def test_sleep_of_the_machine_is_counted(tmp_path: Path) -> None:
+    """A task that was accepted before this machine slept is not too old to be it."""
+    async with await Journal.open(tmp_path / "run.db") as journal:
+        book = JournalBook(journal, Reconcile.ORPHANS)
+        # The loop's clock stands still meanwhile.
+        book._epoch -= 3600
+        at = Timings(submitted=book.now())
+        entry = Entry(key="k", index=0, state=ItemState.INTENDED, timings=at)
+        remote = Listening()
+        ((settled, _),) = await settle(
+            [entry], book, remote, error=ConnectionLost(""), grace=0.0, alone=True
+        )
+        slept = asyncio.get_running_loop().time() - remote.asked[0].began
+
+    assert ItemState.WAITING is settled.state
+    assert 3600 <= slept < 3610
 
 
 # --- keys --------------------------------------------------------------------

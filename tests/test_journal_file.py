@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 import os
 from pathlib import Path
 import random
 import shutil
-import socket
+import signal
 import sqlite3
-import subprocess
 import sys
 import time
 
@@ -22,11 +21,12 @@ from asynctasks.exceptions import (
     JournalFull,
     JournalLocked,
 )
-from asynctasks.journal_file import STALE, JournalFile
+from asynctasks.journal_file import JournalFile
 from asynctasks.journal_items import put
+from asynctasks.journal_lock import STALE
 from asynctasks.journal_rows import VERSION
 from asynctasks.sansio.ledger import Entry
-from tests.journals import entry, read_all
+from tests.journals import entry, read_all, start_writer
 
 
 OLD = Path(__file__).parent / "samples" / "journal_v1.sql"
@@ -160,65 +160,45 @@ def test_tampering_is_found(written: Path, sql: str) -> None:
 
 def lock(path: Path, **facts: object) -> None:
     """Write the lock of somebody else."""
-    row = {
-        "pid": 1,
-        "host": socket.gethostname(),
-        "beat": time.time(),
-        "owner": "x",
-        **facts,
-    }
+    row = {"owner": "x", "pid": 1, "host": "elsewhere", "beat": time.time(), **facts}
     sql = "REPLACE INTO lock (id, owner, pid, host, beat) VALUES (1, ?, ?, ?, ?)"
-    execute(path, sql, row["owner"], row["pid"], row["host"], row["beat"])
+    execute(path, sql, *row.values())
 
 
-@pytest.fixture
-def dead(tmp_path: Path) -> int:
-    """Provide the id of a process that has ended."""
-    child = subprocess.Popen([sys.executable, "-c", ""])
-    child.wait()
-    return child.pid
-
-
-def test_lock_of_a_living_process_holds(written: Path) -> None:
-    """A process that can be seen has its journal."""
-    lock(written, pid=os.getppid())
-    with pytest.raises(JournalLocked, match=f"process {os.getppid()} uses it"):
+def test_lock_of_another_holds(written: Path) -> None:
+    """Who has the journal is named; see test_journal_lock for who has it."""
+    lock(written)
+    with pytest.raises(JournalLocked, match="process 1 on elsewhere uses it"):
         JournalFile(written)
 
 
-def test_lock_of_another_machine_holds(written: Path) -> None:
-    """Of a process elsewhere only its signs of life are known."""
-    lock(written, host="elsewhere")
-    with pytest.raises(JournalLocked, match="on elsewhere uses it"):
-        JournalFile(written)
+def test_lock_of_nobody_is_taken(written: Path) -> None:
+    """A process that is gone has lost its journal."""
+    lock(written, beat=time.time() - STALE - 1)
+    with closing(JournalFile(written)) as file:
+        (pid,) = file.connection.execute("SELECT pid FROM lock").fetchone()
 
-
-def test_silent_lock_is_nobodys(written: Path) -> None:
-    """A process that has said nothing for long has lost its journal."""
-    lock(written, host="elsewhere", beat=time.time() - STALE - 1)
-    JournalFile(written).close()
-
-
-def test_lock_of_a_dead_process_is_nobodys(written: Path, dead: int) -> None:
-    """A process that has ended has no journal."""
-    lock(written, pid=dead)
-    JournalFile(written).close()
+    assert os.getpid() == pid
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is of Linux")
-def test_lock_of_a_zombie_is_nobodys(written: Path) -> None:
-    """A process that was killed and not waited for has no journal."""
-    child = subprocess.Popen([sys.executable, "-c", ""])
-    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    lock(written, pid=child.pid)
-    JournalFile(written).close()
-    child.wait()
-
-
-def test_lock_of_a_former_life_is_nobodys(written: Path) -> None:
-    """In a container a restarted process may have the id of the one that died."""
-    lock(written, pid=os.getpid())
-    JournalFile(written).close()
+def test_process_that_is_stopped_keeps_its_journal(path: Path) -> None:
+    """It may be about to send what it has written that it would."""
+    child = start_writer(path, 0, 10**9)
+    assert child.stdout is not None
+    assert "open\n" == child.stdout.readline()
+    os.kill(child.pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, child.pid, os.WSTOPPED)
+    try:
+        # In the midst of a transaction, the file itself is locked.
+        with suppress(sqlite3.OperationalError):
+            execute(path, "UPDATE lock SET beat = 0")
+        with pytest.raises(JournalLocked):
+            JournalFile(path)
+    finally:
+        child.kill()
+        child.communicate()
+    JournalFile(path).close()
 
 
 def test_loser_of_the_lock_writes_no_more(written: Path) -> None:
