@@ -54,7 +54,8 @@ def reporting(options: Options) -> Iterator[None]:
     except AsyncTasksError as exc:
         if isinstance(exc, PatienceExceeded) and exc.token:
             terminal.complain(exc.reason)
-            hint(options, [exc.token])
+            asked = exc.status is not None and exc.status.cancel_requested
+            hint(options, [exc.token], ending=asked)
         else:
             terminal.complain(str(exc))
             if not isinstance(exc, TaskError):
@@ -74,12 +75,20 @@ def reporting(options: Options) -> Iterator[None]:
         raise click.exceptions.Exit(Exit.INTERRUPTED) from exc
 
 
-def hint(options: Options, tokens: list[str]) -> None:
-    """Say how to go on with tasks that go on."""
+def hint(options: Options, tokens: list[str], *, ending: bool = False) -> None:
+    """
+    Say how to go on with tasks that go on.
+
+    Args:
+        options: of the command line.
+        tokens: of the tasks; without any, nothing is said.
+        ending: they were asked to end, so that nobody waits for their results.
+    """
     if tokens:
-        command = "result" if len(tokens) == 1 else "watch"
-        line = options.again(command, *tokens)
-        options.terminal.insist(f"remote tasks go on; to wait again:\n  {line}")
+        alone = len(tokens) == 1 and not ending
+        line = options.again("result" if alone else "watch", *tokens)
+        what = "to see how it ends" if ending else "remote tasks go on; to wait again"
+        options.terminal.insist(f"{what}:\n  {line}")
 
 
 def discard_output() -> None:

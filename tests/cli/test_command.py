@@ -20,6 +20,7 @@ from asynctasks.cli.options import Options
 from asynctasks.cli.submit import run_command, submit_command
 from asynctasks.cli.tasks import cancel_command
 from asynctasks.exceptions import ConfigError, ConnectionLost, PatienceExceeded
+from asynctasks.sansio.task import TaskState, TaskStatus
 
 
 ROOT = Path(__file__).parent.parent.parent
@@ -73,6 +74,21 @@ def test_lost_patience_says_how_to_go_on() -> None:
     assert "error: task 1 did not end within 2 s (now: not seen yet); it goes on" in err
     assert "same handle" not in err
     assert "asynctasks result a-token" in err
+
+
+def test_cancel_that_is_not_confirmed_says_how_to_see_its_end() -> None:
+    """Nobody waits for the result of what was asked to end."""
+
+    def function(options: Options) -> None:
+        status = TaskStatus(state=TaskState.RUNNING, cancel_requested=True)
+        raise PatienceExceeded("1", "a-token", status, 2.0)
+
+    code, _, err = invoke(function)
+
+    assert 5 == code
+    assert "it was asked to end, and may yet\nto see how it ends:" in err
+    assert "asynctasks watch a-token" in err
+    assert "remote tasks go on" not in err
 
 
 def test_error_while_waiting_says_how_to_go_on() -> None:
