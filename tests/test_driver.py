@@ -980,6 +980,21 @@ async def test_downloads_that_crawl() -> None:
 
 
 @pytest.mark.virtual_time
+async def test_downloads_that_crawl_after_a_quick_start() -> None:
+    """Bytes that came long ago do not count for what comes now."""
+    driver = drive_on(
+        Drip((0, b"x" * 100_000), *[(1, b"x")] * 100),
+        limits=Limits(idle_timeout=10, min_rate=10),
+    )
+    clock = asyncio.get_running_loop().time
+    begun = clock()
+    with pytest.raises(AttemptTimeout, match="less than 10 bytes a second"):
+        await result(driver, "open")
+
+    assert 20 == pytest.approx(clock() - begun, abs=0.1)
+
+
+@pytest.mark.virtual_time
 async def test_downloads_that_take_long() -> None:
     """A body that keeps the rate may take as long as it needs."""
     driver = drive_on(

@@ -296,3 +296,43 @@ async def test_switch_to_another_protocol_is_only_a_status() -> None:
         second = await ask(transport, request)
 
     assert (101, b"fine") == (switched.status, second)
+
+
+@pytest.mark.usefixtures("no_session")
+async def test_second_stale_connection_is_an_error() -> None:
+    """A safe request is said again once, not for ever."""
+
+    async def hang_up(connection: Connection) -> None:
+        await connection.request()
+
+    async with RawServer(hang_up) as server, AiohttpTransport() as transport:
+        with pytest.raises(ConnectionLost):
+            await ask(transport, Request("GET", f"{server.url}/"))
+
+    assert 2 == server.accepted
+
+
+@pytest.mark.usefixtures("no_session")
+async def test_headers_are_those_of_the_request() -> None:
+    """What was sent to one place, or signed by one user, is not sent for another."""
+    alike = [Headers({"Authorization": f"Bearer {who}"}) for who in ("ann", "bob")]
+    async with (
+        RawServer(answer(keep=True)) as one,
+        RawServer(answer(keep=True)) as other,
+        AiohttpTransport() as transport,
+    ):
+        for server in (one, other):
+            for headers in alike * 2:
+                await ask(transport, Request("GET", f"{server.url}/", headers))
+
+    for server in (one, other):
+        host = server.url.removeprefix("http://").encode()
+        sent = [each.split(b"\r\n") for each in server.received]
+
+        assert 4 == sum(b"Host: " + host in lines for lines in sent)
+        assert [b"ann", b"bob"] * 2 == [
+            line.rpartition(b" ")[2]
+            for lines in sent
+            for line in lines
+            if line.startswith(b"Authorization")
+        ]

@@ -17,7 +17,9 @@ from asynctasks.exceptions import (
     InvalidArgument,
     TransportError,
 )
+from asynctasks.sansio.http import Request
 from asynctasks.transport import AiohttpTransport
+from asynctasks.transport.failures import translate
 from tests.transport.asking import CANARY, download, get, send, tell_tales
 
 
@@ -53,3 +55,17 @@ async def test_translations(
     assert [] == tell_tales(caught.value)
     if isinstance(caught.value, TransportError):
         assert "(GET http://127.0.0.1/tasks/7)" in str(caught.value)
+
+
+def test_cause_is_never_an_error_of_aiohttp() -> None:
+    """It would show what was asked, headers and all; errors of the system may stay."""
+    asked = Request("GET", "http://127.0.0.1:1/")
+    for cause in (aiohttp.ClientError(CANARY), aiohttp.ClientPayloadError(CANARY)):
+        outer = aiohttp.ClientOSError(104, "broken")
+        outer.__cause__ = cause
+
+        assert translate(outer, asked, 1.0, 1.0)[1] is None
+
+    reset = ConnectionResetError(104, "reset")
+
+    assert translate(reset, asked, 1.0, 1.0)[1] is reset

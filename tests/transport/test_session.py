@@ -1080,3 +1080,42 @@ async def test_transport_that_is_not_closed_is_told_of() -> None:
         transport.__del__(lambda message, *_, **__: told.append(message))
 
     assert ["a client was not closed; use it with async with, or close it"] == told
+
+
+async def test_no_cookies_of_a_host_with_a_name() -> None:
+    """Nor is it where a cookie jar would: for hosts that are no addresses."""
+    async with (
+        RawServer(answer(200, b"", "Set-Cookie: a=b; Path=/")) as server,
+        AiohttpTransport() as transport,
+    ):
+        request = Request("GET", f"http://localhost:{server.port}/")
+        for _ in range(2):
+            async with transport.open(request, timeout=5, idle=5) as download:
+                assert 200 == download.head.status
+
+    assert 2 == len(server.received)
+    assert not [one for one in server.received if b"cookie" in one.lower()]
+
+
+async def test_body_is_closed_when_the_answer_is_early() -> None:
+    """Who produces a body hears that nobody wants the rest, before send() is over."""
+    closed: list[int] = []
+
+    async def produce() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"x" * 1024
+                await asyncio.sleep(SHORT)
+        finally:
+            closed.append(1)
+
+    async def refuse(connection: Connection) -> None:
+        await connection.head()
+        await connection.send(b"HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n")
+        await connection.closed()
+
+    async with RawServer(refuse) as server, AiohttpTransport() as transport:
+        request = Request("POST", f"{server.url}/", body=StreamBody(produce()))
+        response = await transport.send(request, timeout=5, max_bytes=100)
+
+        assert (413, [1]) == (response.status, closed)
