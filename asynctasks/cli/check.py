@@ -11,7 +11,7 @@ import socket
 import ssl
 from statistics import median
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import attrs
@@ -37,6 +37,7 @@ from ..exceptions import (
 if TYPE_CHECKING:
     from .exchange import Recorder
     from ..client import TaskClient
+    from ..config import Profile
 
 
 __all__ = ["check_command"]
@@ -179,19 +180,23 @@ async def check_command(options: Options, record: str | None) -> Exit:
         await asyncio.to_thread(save, recorder, client, record)
         options.terminal.say(f"saved what was said to {record}")
     if options.json:
-        options.terminal.write_document(
-            {
-                "profile": profile.name,
-                "url": client.origin,
-                "speaks": client.dialect.title,
-                "ok": checkup.exit is Exit.OK,
-                "steps": [
-                    attrs.asdict(step, filter=attrs.filters.exclude("exit"))
-                    for step in checkup.steps
-                ],
-            }
-        )
+        document = build_document(profile, client, checkup)
+        options.terminal.write_document(document)
     return checkup.exit
+
+
+def build_document(
+    profile: Profile, client: TaskClient, checkup: Checkup
+) -> dict[str, Any]:
+    """Make the document of what was found."""
+    fields = attrs.filters.exclude("exit")
+    return {
+        "profile": profile.name,
+        "url": client.origin,
+        "speaks": client.dialect.title,
+        "ok": checkup.exit is Exit.OK,
+        "steps": [attrs.asdict(step, filter=fields) for step in checkup.steps],
+    }
 
 
 async def examine(client: TaskClient, exam: Exam, checkup: Checkup) -> None:

@@ -52,14 +52,7 @@ def reporting(options: Options) -> Iterator[None]:
             warnings.showwarning = warn
             yield
     except AsyncTasksError as exc:
-        if isinstance(exc, PatienceExceeded) and exc.token:
-            terminal.complain(exc.reason)
-            asked = exc.status is not None and exc.status.cancel_requested
-            hint(options, [exc.token], ending=asked)
-        else:
-            terminal.complain(str(exc))
-            if not isinstance(exc, TaskError):
-                hint(options, options.open)
+        explain(options, exc)
         raise click.exceptions.Exit(exit_of(exc)) from exc
     except BrokenPipeError as exc:
         discard_output()
@@ -73,6 +66,18 @@ def reporting(options: Options) -> Iterator[None]:
         terminal.insist("\ninterrupted")
         hint(options, options.open)
         raise click.exceptions.Exit(Exit.INTERRUPTED) from exc
+
+
+def explain(options: Options, error: AsyncTasksError) -> None:
+    """Say what went wrong, and how to go on."""
+    if isinstance(error, PatienceExceeded) and error.token:
+        options.terminal.complain(error.reason)
+        asked = error.status is not None and error.status.cancel_requested
+        hint(options, [error.token], ending=asked)
+        return
+    options.terminal.complain(str(error))
+    if not isinstance(error, TaskError):
+        hint(options, options.open)
 
 
 def hint(options: Options, tokens: list[str], *, ending: bool = False) -> None:

@@ -18,6 +18,7 @@ from ..exceptions import ConfigError
 
 __all__ = [
     "Options",
+    "add",
     "connection_options",
     "group_options",
     "talk_options",

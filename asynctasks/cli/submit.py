@@ -13,7 +13,7 @@ import click
 from .command import Command, pass_options
 from .connect import BODY, check_submit, connect, load_profile, open_client, sign
 from .exits import Exit
-from .options import Options, connection_options
+from .options import Options, add, connection_options
 from .results import check_out, write_result
 from .statuses import build_document, describe, follow
 from ..exceptions import InvalidArgument, ResponseDecodeError
@@ -32,45 +32,44 @@ JSON_BEGINS = frozenset('{["')
 """What a text begins with that is meant to be JSON."""
 
 
+PAYLOAD = (
+    click.option(
+        "--input",
+        "inputs",
+        metavar="FILE|-|JSON",
+        help="JSON inputs: a file, - for stdin, or the JSON itself.",
+    ),
+    click.option("--content", metavar="FILE|-", help="Send a file as it is, instead."),
+    click.option("--content-type", metavar="TYPE", help="What --content is."),
+    click.option(
+        "--file",
+        "files",
+        metavar="FIELD=PATH",
+        multiple=True,
+        help="Send a form of files, instead.",
+    ),
+    click.option("--in", "wait", metavar="TIME", help='When: "1 day", or seconds.'),
+    click.option(
+        "--for",
+        "moment",
+        metavar="TIME",
+        help="When: 2026-12-24T18:00+01:00.",
+    ),
+    click.option(
+        "--option",
+        "extra",
+        metavar="NAME=JSON",
+        multiple=True,
+        help="What else the service's submit takes, as JSON or plain text.",
+    ),
+    click.option("--dry-run", is_flag=True, help="Show what would be sent."),
+)
+"""What is sent, and when."""
+
+
 def payload_options(function: F) -> F:
     """Add the options of what is sent."""
-    options = (
-        click.option(
-            "--input",
-            "inputs",
-            metavar="FILE|-|JSON",
-            help="JSON inputs: a file, - for stdin, or the JSON itself.",
-        ),
-        click.option(
-            "--content", metavar="FILE|-", help="Send a file as it is, instead."
-        ),
-        click.option("--content-type", metavar="TYPE", help="What --content is."),
-        click.option(
-            "--file",
-            "files",
-            metavar="FIELD=PATH",
-            multiple=True,
-            help="Send a form of files, instead.",
-        ),
-        click.option("--in", "wait", metavar="TIME", help='When: "1 day", or seconds.'),
-        click.option(
-            "--for",
-            "moment",
-            metavar="TIME",
-            help="When: 2026-12-24T18:00+01:00.",
-        ),
-        click.option(
-            "--option",
-            "extra",
-            metavar="NAME=JSON",
-            multiple=True,
-            help="What else the service's submit takes, as JSON or plain text.",
-        ),
-        click.option("--dry-run", is_flag=True, help="Show what would be sent."),
-    )
-    for option in reversed(options):
-        function = option(function)
-    return function
+    return add(function, PAYLOAD)
 
 
 @click.command("submit", cls=Command)
