@@ -66,7 +66,7 @@ AIOHTTP = {"transport", "server.app", "integrations.aiohttp"}
 
 OPTIONAL = {
     "click": {"cli"},
-    "distributed": {"integrations.dask"},
+    "distributed": {"integrations.dask_worker"},
     "rich": {"cli"},
     "platformdirs": {"cli", "config"},
     "pytest": {"pytest_plugin"},
