@@ -214,7 +214,8 @@ class Driver:
         while True:
             outcome: Response | AsyncTasksError
             begun += await self._enter(Kind.RESULT, request)
-            timeout = self._attempt_timeout(request, self.retry, begun)
+            elapsed = asyncio.get_running_loop().time() - begun
+            timeout = self._attempt_timeout(request, self.retry, elapsed)
             try:
                 download = await self._open_once(request, stack, timeout, attempt)
                 outcome = download.head
@@ -283,8 +284,9 @@ class Driver:
         self, request: Request, kind: Kind, policy: RetryPolicy
     ) -> Response:
         """Sign; where the service does not accept it, renew once and try again."""
-        if not request.anonymous:
-            await self.see_to_credential()
+        now = asyncio.get_running_loop().time()
+        if not request.anonymous and self.auth.due(now):
+            await self._renew(self.auth.generation)
         seen = self.auth.generation
         response = await self._send_handling_retries(request, kind, policy)
         if response.status == UNAUTHORIZED and await self._renewed(request, seen):
@@ -417,16 +419,18 @@ class Driver:
         self, request: Request, kind: Kind, policy: RetryPolicy
     ) -> Response:
         """Repeat the request where that is harmless and may help."""
-        begun = asyncio.get_running_loop().time()
+        clock = asyncio.get_running_loop().time
+        begun = now = clock()
         attempt = 1
         while True:
             outcome: Response | AsyncTasksError
             wrong: AsyncTasksError | None = None
             if not self.lanes.try_enter(kind):
                 begun += await self._enter(kind, request)
-            timeout = self._attempt_timeout(request, policy, begun)
+                now = clock()
+            timeout = self._attempt_timeout(request, policy, now - begun)
             try:
-                outcome = await self._send_once(request, kind, timeout, attempt)
+                outcome = await self._send_once(request, kind, timeout, attempt, now)
             except TransportError as exc:
                 outcome = exc
             else:
@@ -436,6 +440,7 @@ class Driver:
             wait = self._wait(policy, request, wrong or outcome, attempt, begun)
             if wait is not None:
                 await self.lanes.transport.sleep(wait)
+                now = clock()
                 attempt += 1
                 continue
             if isinstance(outcome, AsyncTasksError):
@@ -512,20 +517,19 @@ class Driver:
             )
 
     def _attempt_timeout(
-        self, request: Request, policy: RetryPolicy, begun: float
+        self, request: Request, policy: RetryPolicy, elapsed: float
     ) -> float:
         """Return the seconds for the next attempt."""
         if request.attempt_timeout is not None:
             return request.attempt_timeout
-        left = policy.timeout - (asyncio.get_running_loop().time() - begun)
+        left = policy.timeout - elapsed
         return min(self.limits.attempt_timeout, max(left, SHORTEST))
 
     async def _send_once(
-        self, request: Request, kind: Kind, timeout: float, attempt: int
+        self, request: Request, kind: Kind, timeout: float, attempt: int, now: float
     ) -> Response:
         """Make one attempt, for which there is a place, and give the place back."""
         outcome: Response | AsyncTasksError | None = None
-        now = asyncio.get_running_loop().time()
         talks = self._talks
         if talks:
             self.logger.debug("> %s", request.describe())

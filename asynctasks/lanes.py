@@ -29,6 +29,9 @@ from .transport import Transport
 
 __all__ = ["Kind", "Lane", "Lanes"]
 
+BAD = 400
+"""Statuses from here on are looked at."""
+
 TOO_MANY = 429
 UNAVAILABLE = 503
 
@@ -90,7 +93,8 @@ class Lane:
     def leave(self) -> None:
         """Give a place back; whoever has waited longest gets it."""
         self.running -= 1
-        self.admit()
+        if self._waiting:
+            self.admit()
 
     def admit(self) -> None:
         """Let those in for whom there is room."""
@@ -128,6 +132,8 @@ class Lanes:
 
         self._bucket = TokenBucket(max_rate)
         self._rated = not math.isinf(max_rate)
+        self._reached = True
+        self._calm = not self._rated
         self._turn = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -152,7 +158,9 @@ class Lanes:
     def try_enter(self, kind: Kind) -> bool:
         """Take a place at once, if nothing at all speaks against it."""
         lane = self.lanes[kind]
-        if self._restless or lane.waiting or lane.running >= lane.limit.limit:
+        if lane.waiting or lane.running >= lane.limit.limit:
+            return False
+        if not self._calm and self._restless():
             return False
         lane.running += 1
         return True
@@ -173,14 +181,24 @@ class Lanes:
             lane.leave()
             raise
 
-    @property
     def _restless(self) -> bool:
-        """Whether there is a pause, a rate or an outage to look after."""
+        """
+        Tell whether there is a pause, a rate or an outage to look after.
+
+        If not, and the service was reached, that is remembered until there is one
+        again: it is asked for every request.
+        """
         if self._rated or self.outage.on:
             return True
-        if not self.pause.asked:
-            return False
-        return self.pause.left(asyncio.get_running_loop().time()) > 0
+        if self.pause.asked and self.pause.left(asyncio.get_running_loop().time()) > 0:
+            return True
+        self._calm = self._reached
+        return False
+
+    def hold(self, seconds: float, now: float) -> None:
+        """Let nothing go for some seconds: the service asked for a pause."""
+        self.pause.ask(seconds, now)
+        self._calm = False
 
     def _check_outage(self, request: Request) -> None:
         if not self.outage.admit():
@@ -188,7 +206,7 @@ class Lanes:
 
     async def _wait_for_turn(self) -> None:
         """Wait until the service wants requests and the rate allows one."""
-        if not self._restless:
+        if not self._restless():
             return
         loop = asyncio.get_running_loop()
         async with self._turn:  # in order
@@ -221,28 +239,46 @@ class Lanes:
             pause_max: seconds of a pause that are obeyed.
         """
         lane = self.lanes[kind]
+        if not self._calm or not isinstance(outcome, Response) or outcome.status >= BAD:
+            self._take_in(lane, outcome, sent_at, pause_max)
+        else:
+            lane.limit.succeeded()
+        lane.leave()
+
+    def _take_in(
+        self,
+        lane: Lane,
+        outcome: Response | AsyncTasksError | None,
+        sent_at: float,
+        pause_max: float,
+    ) -> None:
+        """Learn from how an attempt went."""
         if isinstance(outcome, Response):
             self._answered(lane, outcome, sent_at, pause_max)
         elif isinstance(outcome, TransportError) and outcome.retryable:
             now = asyncio.get_running_loop().time()
             self.outage.unreached(sent_at=sent_at, now=now)
+            self._reached = self._calm = False
         elif isinstance(outcome, TransportError | RemoteProtocolError):
-            self.outage.reached()
+            self._reach()
         else:
             self.outage.abandoned(sent_at=sent_at)
-        lane.leave()
+
+    def _reach(self) -> None:
+        self.outage.reached()
+        self._reached = True
 
     def _answered(
         self, lane: Lane, response: Response, sent_at: float, pause_max: float
     ) -> None:
-        self.outage.reached()
+        self._reach()
         if response.status not in {TOO_MANY, UNAVAILABLE}:
             lane.limit.succeeded()
             return
         now = asyncio.get_running_loop().time()
         asked = response.retry_after
         if asked is not None and asked <= pause_max:
-            self.pause.ask(asked, now)
+            self.hold(asked, now)
         if response.status == TOO_MANY:
             lane.limit.refused(sent_at=sent_at, now=now)
 

@@ -215,7 +215,7 @@ async def test_cancelled_wait_leaks_no_place(hindrance: str) -> None:
         elif hindrance != "none":
             await attempt(lanes)  # takes what the rate allows at once
         if hindrance in {"pause", "both"}:
-            lanes.pause.ask(0.5, now())
+            lanes.hold(0.5, now())
         await settle()
         return lanes.enter(Kind.POLL, GET)
 
@@ -356,12 +356,12 @@ async def test_pause_holds_for_those_who_wait_for_the_rate() -> None:
 async def test_pause_may_be_prolonged() -> None:
     """A second wish counts from when it was made; the longer one holds."""
     lanes = lanes_of()
-    lanes.pause.ask(10, now())
+    lanes.hold(10, now())
     asked = now()
     waiting = asyncio.create_task(attempt(lanes))
     await asyncio.sleep(5)
-    lanes.pause.ask(20, now())
-    lanes.pause.ask(1, now())
+    lanes.hold(20, now())
+    lanes.hold(1, now())
 
     assert pytest.approx(25, abs=0.01) == await waiting - asked
 
