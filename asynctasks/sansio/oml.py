@@ -39,6 +39,7 @@ from ..exceptions import (
     RemoteProtocolError,
     RequestRejected,
     ResponseDecodeError,
+    ResponseError,
     ServiceBroken,
     UnsupportedOperation,
 )
@@ -304,8 +305,10 @@ class OmlDialect(Dialect):
                 break
             yield Sleep(wait)
             response = yield request
-        if response.status == 500 and _unready(response):  # noqa: PLR2004
+        if response.status == 500:  # noqa: PLR2004
             yield from self._see_if_known(ref, request, response)
+            if parse_failure(response) is None:
+                raise _refused(request, response)
         return open_result(response, ref.id, status)
 
     def _see_if_known(
@@ -359,9 +362,7 @@ class OmlDialect(Dialect):
             status = yield from self.poll(ref)
             if status.done:
                 return status
-        refused = refusal(response)
-        refused.request = request.redacted()  # a look may have come after it
-        raise refused
+        raise _refused(request, response)
 
     def delete(self, ref: TaskRef) -> Flow[None]:
         """Remove a job and its result (v2: any; v1: only while it runs)."""
@@ -535,6 +536,13 @@ def find_job_id(link: str, base: str) -> str | None:
     job_id = unquote(kept[-1]) if kept else ""
     usable = JOB_ID.fullmatch(job_id) and job_id not in {"jobs", "v1", "v2"}
     return job_id if usable else None
+
+
+def _refused(request: Request, response: Response) -> ResponseError:
+    """Return the error of a refusal after which something else was asked."""
+    error = refusal(response)
+    error.request = request.redacted()
+    return error
 
 
 def _unready(response: Response) -> bool:

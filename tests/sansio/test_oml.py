@@ -704,6 +704,16 @@ def test_job_that_is_forgotten(
     assert caught.value.request.path.endswith("/result")
 
 
+def test_failure_that_may_be_a_forgotten_job() -> None:
+    """Words with a code are the script's, if the job is known."""
+    failed = json_response(500, {"errorCode": 1026, "errorMessage": "it broke"})
+
+    with pytest.raises(TaskFailed, match="it broke"):
+        converse(V2.result(JOB2, OVER), failed, Response(302))
+    with pytest.raises(NotFound):
+        converse(V2.result(JOB2, OVER), failed, Response(404))
+
+
 @pytest.mark.parametrize(
     ("document", "expected"),
     [({"errorMessage": "it broke"}, TaskFailed), ({}, ServiceBroken)],
@@ -714,8 +724,10 @@ def test_result_that_stays_in_trouble(
     """Of a job that is known, words are the script's; none are the service's."""
     trouble = json_response(500, document)
 
-    with pytest.raises(expected):
+    with pytest.raises(expected) as caught:
         converse(V1.result(JOB1, OVER), *[trouble] * 5, Response(302))
+    if isinstance(caught.value, ServiceBroken):
+        assert f"/jobs/{UUID}/result answered 500" in str(caught.value)
 
 
 def test_failure_of_a_job() -> None:
