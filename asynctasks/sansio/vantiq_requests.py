@@ -108,8 +108,17 @@ class Api:
     # --- authentication ------------------------------------------------------
 
     def authenticate(self, username: str, password: str) -> Request:
-        """Exchange name and password for a token."""
-        pair = base64.b64encode(f"{username}:{password}".encode()).decode()
+        """
+        Exchange name and password for a token.
+
+        Raises:
+            InvalidArgument: they are not valid Unicode.
+        """
+        try:
+            pair = base64.b64encode(f"{username}:{password}".encode()).decode()
+        except UnicodeEncodeError:  # which holds the whole text
+            remedy = "it and the user name must be valid Unicode text"
+            raise InvalidArgument("password", "…", remedy) from None
         headers = Headers({"Authorization": f"Basic {pair}"})
         return Request("GET", f"{self.prefix}/authenticate", headers, anonymous=True)
 

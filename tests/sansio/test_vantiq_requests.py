@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 import json
+import traceback
 from typing import Any
 
 from hypothesis import given
@@ -155,6 +156,15 @@ def test_documented_requests(name: str) -> None:
         raw = isinstance(body, dict) and set(body) == {"text"}
         text = body["text"] if raw else json.dumps(body)
         assert text == built.body.decode()
+
+
+@pytest.mark.parametrize("pair", [("ann", "hidden\ud800"), ("hidden\ud800", "x")])
+def test_credentials_that_are_no_unicode(pair: tuple[str, str]) -> None:
+    """A password that cannot be sent is in no text of the error."""
+    with pytest.raises(InvalidArgument, match="valid Unicode") as caught:
+        API.authenticate(*pair)
+
+    assert "hidden" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_every_documented_request_is_built() -> None:
