@@ -57,6 +57,11 @@ class LocalServer:
             server.service("double", lambda inputs: {"twice": 2 * inputs["x"]})
             ...  # talk to server.url
 
+    What clients can make it do has bounds: a body has *max_body* bytes, JSON nests 100
+    levels deep, a recurring task runs once a second at most, patterns that could take
+    exponential time are refused, and of the tasks that have ended the last 100,000 are
+    remembered, or fewer with large results.
+
     Args:
         simulator: the world; by default a new one with the packaged services.
         host: the address to listen at. Others than loopback need *api_key*.

@@ -136,6 +136,8 @@ def parse_time_limit(value: Any) -> float:
 
 def require_distinct(names: list[str] | tuple[str, ...], where: str) -> None:
     """Refuse names that occur twice."""
+    seen: set[str] = set()
     for index, name in enumerate(names):
-        if name in names[:index]:
+        if name in seen:
             raise ValueError(f"{where}[{index}]: {name!r} is there twice")
+        seen.add(name)

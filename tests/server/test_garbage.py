@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 import pytest
 
 from asynctasks.sansio.http import Headers, Request, Response
+from asynctasks.server.vantiq.service import VantiqService
+from asynctasks.server.vantiq.socket import VantiqSocket
 from asynctasks.server.world import build_halves, build_simulator, vantiq_world
 
 
@@ -188,6 +190,70 @@ def test_no_request_breaks_the_server(asked: list[tuple[str, str, bytes]]) -> No
 
         assert answer.status < 500 or b"Problem finding the job id" in answer.body
         assert all(value.isprintable() for value in answer.headers.values())
+
+
+FRAMES: list[dict[str, Any]] = [
+    {"op": "insert", "resourceName": "types", "object": TYPE},
+    {"op": "insert", "resourceName": "T", "object": {"id": "a", "n": 1}},
+    {"op": "update", "resourceName": "T", "resourceId": "a", "object": {"n": 2}},
+    {"op": "patch", "resourceName": "T", "resourceId": "a", "object": []},
+    {"op": "delete", "resourceName": "T", "resourceId": "a"},
+    {
+        "op": "select",
+        "resourceName": "T",
+        "parameters": {
+            "where": {"id": {"$in": ["a"]}, "n": {"$gt": 1}},
+            "sort": {"n": 1},
+            "props": ["id"],
+            "limit": 1,
+            "page": 1,
+            "count": True,
+        },
+    },
+    {"op": "publish", "resourceName": "topics", "resourceId": "/t", "object": 1},
+    {"op": "execute", "resourceName": "procedures", "resourceId": "p", "object": {}},
+    {
+        "op": "subscribe",
+        "resourceName": "events",
+        "resourceId": "/topics/t",
+        "parameters": {"persistent": True, "requestId": "1", "eventFilter": {"a": 1}},
+        "targetNamespace": "local",
+    },
+    {
+        "op": "acknowledge",
+        "resourceName": "events",
+        "parameters": {"subscriptionName": "s", "sequenceId": 1, "partitionId": 0},
+    },
+    {"op": "unsubscribe", "resourceName": "events", "resourceId": "/topics/t"},
+]
+
+
+@st.composite
+def frames(draw: Any) -> str | bytes:
+    """Make a frame that may be a little wrong, or none."""
+    raw = draw(st.sampled_from([None] * 9 + [b"\xff", "", "[" * 9999, "null"]))
+    right = draw(st.sampled_from(FRAMES))
+    return json.dumps(spoilt(right, draw)) if raw is None else raw
+
+
+@settings(max_examples=25)
+@given(sent=st.lists(frames(), min_size=20, max_size=40))
+def test_no_frame_breaks_the_server(sent: list[str | bytes]) -> None:
+    """Every frame that is refused is answered, and the connection goes on."""
+    world = World()
+    vantiq = next(half for half in world.halves if isinstance(half, VantiqService))
+    socket = vantiq.connect(Request("GET", "/api/v1/wsock/websocket"), int)
+    assert isinstance(socket, VantiqSocket)
+    log_in = {"op": "validate", "resourceName": "x", "object": PASSWORD}
+    for frame in (json.dumps(log_in), *sent):
+        socket.receive(frame)
+        vantiq.advance(world.now)
+    answers = [json.loads(each) for each in socket.to_send()]
+
+    assert not socket.cut
+    assert {200, 100, 204, 400, 403, 404, 405, 409, 410} >= {
+        each["status"] for each in answers
+    }
 
 
 @pytest.mark.parametrize("form", ["", "; boundary=", "; boundary=B", "; boundary=\xff"])
