@@ -11,6 +11,7 @@ from typing import Any, Literal, Self, TypedDict, Unpack, overload
 import attrs
 
 from . import files as bodies
+from .arguments import check_kind, check_wait
 from .client import ClientOptions, TaskClient
 from .config import Profile
 from .config.credentials import fetch_from, read_secret
@@ -24,7 +25,7 @@ from .sansio.answers import decode_content
 from .sansio.auth import Credential, NoAuth, Secret
 from .sansio.auth import api_key as sign_with_key
 from .sansio.token import parse_token
-from .sansio.urls import split_base
+from .sansio.urls import segment, split_base
 
 
 __all__ = ["AimmsClient", "AimmsSubmit", "Interruption", "read_api_key"]
@@ -104,10 +105,11 @@ class AimmsClient(TaskClient):
                 announced to end on 2024-01-31).
             options: see :class:`ClientOptions`.
         """
+        remedy = "give the account's name (letters, digits, -) or its URL"
+        check_kind("account", account, str, remedy)
         url = account
         if "://" not in account:
             if not account.replace("-", "").isalnum() or not account.isascii():
-                remedy = "give the account's name (letters, digits, -) or its URL"
                 raise InvalidArgument("account", account, remedy)
             url = f"https://{account}.aimms.cloud"
         origin, path = split_base(url, "account")
@@ -182,6 +184,9 @@ class AimmsClient(TaskClient):
         if not self._dialect.hosted:
             remedy = "a local server has one application"
             raise InvalidArgument("app", name, remedy)
+        segment(name, "app")
+        if version is not None:
+            segment(version, "version")
         dialect = attrs.evolve(self._dialect, app=name, app_version=version)
         return self._with_dialect(dialect)
 
@@ -292,6 +297,8 @@ class AimmsClient(TaskClient):
         self, content: bytes = b"", *, content_type: str | None = None, delay: float = 0
     ) -> bytes:
         """Have bytes sent back by the server after a delay in seconds (local)."""
+        check_kind("content", content, (bytes, bytearray), "give bytes")
+        check_wait("delay", delay)
         flow = self._dialect.echo(content, content_type, delay)
         return (await self._driver.drive(flow)).body
 

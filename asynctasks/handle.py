@@ -293,8 +293,9 @@ class TaskHandle:
             InvalidArgument: the file cannot be written.
             TaskError: as ``result()``.
         """
+        target = Path(path)  # before the wait, should it be none
         self._check(await self.wait(timeout=timeout))
-        return await self._tasks.save(self._ref, Path(path))
+        return await self._tasks.save(self._ref, target)
 
     async def cancel(self, *, timeout: float = CONFIRM) -> TaskStatus:
         """

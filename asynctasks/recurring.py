@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 
 import attrs
 
-from .exceptions import NotFound
+from .exceptions import InvalidArgument, NotFound
 from .handle import TaskHandle, Tasks
 from .sansio.task import TaskRef
 
@@ -42,7 +42,17 @@ class RecurringTask:
         return self._tasks.token_of(self._ref)
 
     def run(self, index: int) -> TaskHandle:
-        """Return the handle of one run, without asking whether there is one."""
+        """
+        Return the handle of one run, without asking whether there is one.
+
+        Args:
+            index: of the run, from 0.
+
+        Raises:
+            InvalidArgument: *index* is no such number.
+        """
+        if not isinstance(index, int) or isinstance(index, bool) or index < 0:
+            raise InvalidArgument("index", index, "must be a whole number, 0 or more")
         return TaskHandle(self._tasks, attrs.evolve(self._ref, run=index))
 
     async def runs(self) -> AsyncGenerator[TaskHandle, None]:

@@ -23,7 +23,7 @@ from asynctasks.handle import TaskHandle
 from asynctasks.recurring import RecurringTask
 from asynctasks.sansio.aimms import AimmsDialect
 from asynctasks.sansio.auth import Secret
-from asynctasks.sansio.http import Request
+from asynctasks.sansio.http import Request, Response
 from asynctasks.sansio.schedule import PollPolicy
 from asynctasks.sansio.task import TaskState
 from asynctasks.server.context import TaskContext
@@ -565,3 +565,29 @@ async def test_words_of_either_version_end_a_wait(word: str) -> None:
         transport=MemoryTransport(Scripted(t1=word))
     ) as client:
         assert {"answer": 42} == await client.result("t1")
+
+
+@pytest.mark.parametrize("account", [None, 5, b"acme"])
+def test_account_that_is_no_text(account: Any) -> None:
+    """The error says what an account is."""
+    with pytest.raises(InvalidArgument, match=r"^account=.*: give the account's name"):
+        AimmsClient.cloud(account, app="A", api_key="k")
+
+
+@pytest.mark.parametrize(("app", "version"), [(5, None), ("", None), ("A", 7)])
+async def test_view_of_what_is_no_application(app: Any, version: Any) -> None:
+    """A wrong name is refused with the view, not with its first submit."""
+    client = AimmsClient.cloud("acme", app="A", version="1", api_key="k")
+    with pytest.raises(InvalidArgument, match=r"^(app|version)[=:].*must"):
+        client.app(app, version)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"content": "text"}, {"delay": "5"}, {"delay": -1}], ids=str
+)
+async def test_echo_of_what_cannot_be_sent(wrong: dict[str, Any]) -> None:
+    """It takes bytes and seconds."""
+    client = AimmsClient.local(transport=MemoryTransport(lambda _: Response(200)))
+    (name,) = wrong
+    with pytest.raises(InvalidArgument, match=f"^{name}=.*: give"):
+        await client.echo(**{"content": b"", **wrong})

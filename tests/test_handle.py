@@ -517,6 +517,18 @@ async def test_download_streams_to_a_file(connect: Connect, tmp_path: Path) -> N
     assert body == path.read_bytes()
 
 
+async def test_download_to_what_is_no_path_is_refused_before_the_wait(
+    connect: Connect,
+) -> None:
+    """Nobody waits for hours to be told that there is no file."""
+    service = Scripted(t1="running")
+    path: Any = None
+    with pytest.raises(TypeError):
+        await connect(service).handle("t1").download(path)
+
+    assert {} == service.calls
+
+
 async def test_download_of_a_failed_task(connect: Connect, tmp_path: Path) -> None:
     """A failed task has no result; no file is made."""
     with pytest.raises(TaskFailed):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
 from asynctasks.aimms import AimmsClient
+from asynctasks.exceptions import InvalidArgument
 from asynctasks.recurring import RecurringTask
 from asynctasks.sansio.http import Response
 from tests.scripted import Scripted, answer, client_of
@@ -78,3 +80,11 @@ async def test_stop_ends_the_recurrence(connect: Connect) -> None:
     await connect(service).recurring("t1").stop()
 
     assert {"DELETE t1": 1} == service.calls
+
+
+@pytest.mark.parametrize("index", [-1, "3", 1.5, True, None])
+async def test_run_that_is_none(connect: Connect, index: Any) -> None:
+    """Runs are counted from 0."""
+    recurring = connect(Scripted()).recurring("t1")
+    with pytest.raises(InvalidArgument, match=r"^index=.*: must be a whole number, 0"):
+        recurring.run(index)

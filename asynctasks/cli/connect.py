@@ -33,7 +33,7 @@ CLIENTS: Mapping[str, tuple[str, str]] = {
 ATTEMPTS = 4
 """How often a request is sent at most: somebody is waiting for the prompt."""
 
-BODY = frozenset({"inputs", "content", "content_type", "files"})
+BODY = frozenset({"inputs", "content", "content_type", "files", "key"})
 """The arguments of a submit that every service understands, or refuses by itself."""
 
 

@@ -16,11 +16,18 @@ from .protocols import (
     CREDENTIALS,
     DEFAULT,
     FILES,
+    NUMBERS,
     PROTOCOLS,
     Settings,
     refuse_choice,
 )
-from .sources import find_file, read_environment, read_profile
+from .sources import (
+    find_file,
+    parse_seconds,
+    read_environment,
+    read_profile,
+    say_text,
+)
 from ..exceptions import ConfigError
 from ..sansio.auth import Credential, Secret
 from ..sansio.urls import is_loopback
@@ -137,7 +144,7 @@ class Profile:
     def _local_on_this_machine(self) -> str | None:
         if not self._takes("deployment"):
             return None
-        near = self.url is not None and is_loopback(self.url)
+        near = isinstance(self.url, str) and is_loopback(self.url)
         return "local" if near and self.app is None else "cloud"
 
     @api_version.default
@@ -160,6 +167,8 @@ class Profile:
             takes = ", ".join(sorted(protocol.settings))
             what = f"{foreign[0]!r} is no setting of {protocol.title} ({self.protocol})"
             raise self.complaint(f"{what}; it takes: {takes}")
+        for name in sorted(given):
+            self._check_kind(name)
         if given >= ADDRESS:
             raise self.complaint("give its url or its account, not both")
         several = sorted(given & CREDENTIALS)
@@ -168,6 +177,15 @@ class Profile:
         for name, choices in protocol.choices.items():
             if getattr(self, name) not in choices:
                 refuse_choice(self.source, name, getattr(self, name), choices)
+
+    def _check_kind(self, name: str) -> None:
+        value, source = getattr(self, name), f"{self.source}: {name}"
+        if name in NUMBERS:
+            if isinstance(value, str):
+                raise ConfigError(source, f"{value!r} is text; give a number")
+            parse_seconds(source, value)
+        elif not isinstance(value, str | Secret | Path):
+            raise ConfigError(source, say_text(name, value))
 
     @property
     def source(self) -> str:

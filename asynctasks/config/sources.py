@@ -14,7 +14,14 @@ from .protocols import FILES, NUMBERS, Settings, check_names
 from ..exceptions import ConfigError
 
 
-__all__ = ["VARIABLES", "find_file", "read_environment", "read_profile"]
+__all__ = [
+    "VARIABLES",
+    "find_file",
+    "parse_seconds",
+    "read_environment",
+    "read_profile",
+    "say_text",
+]
 
 VARIABLES = {
     "protocol": "ASYNCTASKS_PROTOCOL",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 import os
 from pathlib import Path
+import re
 import sys
 from typing import Any
 import warnings
@@ -398,3 +399,26 @@ def test_profile_that_lacks_something_is_refused(
     """What is missing is named before anything is sent."""
     with pytest.raises(ConfigError, match=words):
         client.from_profile(profile)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"url": 5}, "settings: url: write it as text, such as url = "),
+        ({"username": 5, "protocol": "oml"}, "settings: username: write it as text"),
+        (
+            {"api_key": 5},
+            'settings: api_key: write it as text, such as api_key = "..."',
+        ),
+        ({"version": 7}, "settings: version: write it as text, such as"),
+        ({"patience": "5"}, "settings: patience: '5' is text; give a number"),
+        ({"patience": -1}, "settings: patience: -1 is not a number of seconds above 0"),
+        ({"attempt_timeout": True}, "settings: attempt_timeout: True is not a number"),
+    ],
+    ids=str,
+)
+def test_settings_of_the_wrong_kind(settings: dict[str, Any], reason: str) -> None:
+    """What is given in Python is looked at as what is written in a file."""
+    given = {"url": "http://localhost", **settings}
+    with pytest.raises(ConfigError, match=re.escape(reason)):
+        Profile.load(environ={}, **given)
