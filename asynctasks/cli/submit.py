@@ -253,8 +253,11 @@ def parse_option(given: str) -> tuple[str, Any]:
             begins as JSON does not go on so.
     """
     name, equals, text = given.partition("=")
-    if not (name and equals) or name in BODY:
+    if not (name and equals):
         raise InvalidArgument("--option", given, "write NAME=JSON")
+    if name in BODY:
+        remedy = f"write NAME=JSON; {name} cannot be given in this way"
+        raise InvalidArgument("--option", given, remedy)
     data = text.encode("utf-8", "surrogateescape")
     if text.lstrip()[:1] in JSON_BEGINS:
         return name, parse_json("--option", given, data)
