@@ -8,6 +8,7 @@ from collections.abc import (
     Callable,
     Coroutine,
     Generator,
+    Iterable,
     Mapping,
 )
 from contextlib import aclosing
@@ -40,19 +41,23 @@ class Shown:
         self._pages: set[int] = set()
         self._stale = 0
 
-    def take(self, page: Page) -> None:
+    def take(self, rows: Iterable[Mapping[str, Any]], name: str = "id") -> None:
         """
-        Remember a page.
+        Remember a page that is followed by another one.
+
+        Args:
+            rows: what it shows.
+            name: the field that tells rows apart; rows without it are all new.
 
         Raises:
             RemoteProtocolError: the pages go on and on, and show nothing new.
         """
-        keys = frozenset(map(_key, page.rows))
+        keys = frozenset(_key(row, name) for row in rows)
         mark = hash(keys)
         known = None not in keys and (not keys or mark in self._pages)
         self._pages.add(mark)
         self._stale = self._stale + 1 if known else 0
-        if self._stale >= STALE_PAGES and page.next is not None:
+        if self._stale >= STALE_PAGES:
             found = f"{self._stale} pages in a row that show nothing new"
             raise RemoteProtocolError("a page of other rows", None, found)
 
@@ -86,7 +91,8 @@ class Rows(Coroutine[Any, Any, list[Row]]):
         while query is not None:
             note_page(query, read)
             page = await self._fetch(query)
-            shown.take(page)
+            if page.next is not None:
+                shown.take(page.rows)
             yield page
             query = page.next
 
@@ -134,9 +140,9 @@ class Rows(Coroutine[Any, Any, list[Row]]):
             self._list.close()
 
 
-def _key(row: Mapping[str, Any]) -> object:
+def _key(row: Mapping[str, Any], name: str = "id") -> object:
     """Return the row's id; None where it has none that can be compared."""
-    key = row.get("id")
+    key = row.get(name)
     return key if isinstance(key, str | int) else None
 
 

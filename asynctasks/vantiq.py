@@ -57,6 +57,7 @@ from .sansio.vantiq_requests import Batched, Given
 from .transport import Transport
 from .vantiq_events import EventFeed, EventStream, VantiqEvent
 from .vantiq_inbox import Callback, InboxOptions
+from .vantiq_pages import all_rows
 from .vantiq_scripts import async_from_sync, execute_procedure
 from .vantiq_session import Session, VantiqOptions, explained
 
@@ -341,7 +342,7 @@ class Vantiq:
 
         return await self._session.perform("select", build, timeout=timeout)
 
-    async def rows(
+    def rows(
         self,
         resource: str,
         properties: Sequence[str] | None = None,
@@ -369,25 +370,17 @@ class Vantiq:
 
         Raises:
             VantiqException: the server refuses, with its code; or no usable answer
-                arrived.
+                arrived; or its pages go on without anything new.
         """
-        page = 1
-        while True:
-            response = await self.select(
-                resource,
-                properties,
-                where,
-                sort_spec or {"_id": 1},
-                page_size,
-                {**(options or {}), "page": str(page)},
-                timeout=timeout,
+
+        def fetch(page: int) -> Awaitable[VantiqResponse]:
+            order, paging = sort_spec or {"_id": 1}, {"page": str(page)}
+            paging = {**(options or {}), **paging}
+            return self.select(
+                resource, properties, where, order, page_size, paging, timeout=timeout
             )
-            raise_refusal(response)
-            for row in response.body or []:
-                yield row
-            if len(response.body or []) < page_size:
-                return
-            page += 1
+
+        return all_rows(fetch, page_size)
 
     async def select_one(
         self,

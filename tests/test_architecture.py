@@ -25,7 +25,7 @@ LAYERS = [
     ["testing"],
     ["vantiq_tasks"],
     ["aimms", "desp", "oml", "vantiq"],
-    ["vantiq_events", "vantiq_scripts"],
+    ["vantiq_events", "vantiq_pages", "vantiq_scripts"],
     ["vantiq_subscriber"],
     ["vantiq_inbox"],
     ["vantiq_session"],
