@@ -54,7 +54,7 @@ class Desk:
     depth: int = 0
     """How many rules led here."""
 
-    runs: Iterator[int] = attrs.field(factory=lambda: count(1), repr=False)
+    runs: Iterator[int] = attrs.field(factory=lambda: count(1), eq=False, repr=False)
     """Counts the rules that one event led to."""
 
     def may_run(self) -> bool:

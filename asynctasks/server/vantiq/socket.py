@@ -22,7 +22,7 @@ from .world import VantiqWorld
 
 __all__ = ["VantiqSocket"]
 
-MOST_FRAMES = 10_000
+MOST_FRAMES = 100_000
 """Frames that may wait for a client that does not read."""
 
 ACKNOWLEDGEMENTS = 1000

@@ -99,12 +99,12 @@ class TaskRows:
 
     def _start(self, place: Place, row: Mapping[str, Any]) -> None:
         inserts = f"/types/{place.type}/insert"
-        service, inputs = row.get("service"), row.get("inputs") or {}
+        service, inputs = str(row.get("service")), row.get("inputs") or {}
         others = self._world.broker.select(inserts, place.namespace)
         queued = row.get("state") == TaskState.QUEUED.value
         if others or not queued or service not in self._simulator.services:
             return
-        given = inputs.get("value")
+        given = inputs.get("value") if isinstance(inputs, Mapping) else None
         order = Order(
             service=service,
             realm=REALM,
