@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 import math
 import re
 from typing import Any, ClassVar
+from urllib.parse import unquote
 
 import attrs
 
@@ -242,7 +243,7 @@ class AimmsDialect(Dialect):
         response = yield Request("GET", self._task(ref), JSON, expect_json=True)
         status = parse_task(expect(response, 200).json(), response)
         shown = status.raw.get("id")
-        if isinstance(shown, str) and shown.casefold() != ref.id.casefold():
+        if shown != ref.id and isinstance(shown, str) and not _alike(shown, ref.id):
             raise RemoteProtocolError(f"{ref.id} at $.id", response.redacted(), shown)
         return status
 
@@ -555,6 +556,11 @@ def _rows(rows: list[Any], response: Response, place: str) -> list[Mapping[str, 
             shown = codec.dumps(key).decode()
             raise RemoteProtocolError(expected, response.redacted(), shown)
     return rows
+
+
+def _alike(shown: str, task_id: str) -> bool:
+    """Tell whether an id is ours, perhaps as it stood in the path, or in capitals."""
+    return unquote(shown).casefold() == task_id.casefold()
 
 
 def _check_id(task_id: str, response: Response) -> None:

@@ -441,6 +441,15 @@ def test_a_look_that_names_its_task(shown: Any) -> None:
     assert TaskState.SUCCEEDED is status.state
 
 
+@pytest.mark.parametrize("shown", ["Ä B", "ä%20b", "%C3%A4%20B"])
+def test_a_look_that_spells_its_task(shown: str) -> None:
+    """An id may come back in capitals, or as it stood in the path."""
+    body = json.dumps({"id": shown, "state": "completed"}).encode()
+    _, status = converse(LOCAL.poll(TaskRef(id="ä b")), Response(200, body=body))
+
+    assert TaskState.SUCCEEDED is status.state
+
+
 def test_a_look_at_another_task() -> None:
     """A look that is answered with another task tells nothing of this one."""
     body = json.dumps({"id": "8", "state": "completed"}).encode()
