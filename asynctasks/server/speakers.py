@@ -71,7 +71,10 @@ class Speakers:
     def advance(self, now: float) -> None:
         """Do what is due, and start what is to run in the background."""
         for half in self._halves:
-            half.advance(now)
+            try:
+                half.advance(now)
+            except Exception:  # what others have to do must not suffer
+                LOGGER.exception("%r could not do what is due", half)
             for job in half.take_jobs():
                 self._run(job)
         if self._storage is not None:

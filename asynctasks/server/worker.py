@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 import logging
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
@@ -32,6 +33,8 @@ from ..sansio.http import Body, JoinedBody, Request, Response
 __all__ = ["Worker"]
 
 LOGGER = logging.getLogger("asynctasks.server")
+
+R = TypeVar("R")
 
 GRACE = 1.0
 """Seconds that functions have to end when the worker is closed."""
@@ -124,10 +127,10 @@ class Worker:
         response = fault.response or self._answer(request)
         self.advance()
         if isinstance(response, Awaited):
-            response = await self._ended(response, request)
+            await self._ended(response, request)
+            response = unbroken(response.answer, request)
         if isinstance(response, Calculated):
-            response = await response.answer()
-            self.advance()
+            response = await self._calculated(response, request)
         response = await self._settled(response)
         await self._wait(response, fault)
         if fault.drop == "answer":
@@ -204,17 +207,22 @@ class Worker:
 
     def _answer(self, request: Request) -> Response:
         for half in self._halves:
-            try:
-                response = half.handle(request, self.now())
-            except Exception:
-                LOGGER.exception("%s broke the server", request.describe())
-                return refuse(500, "ServerError", "the server has a fault; see its log")
+            response = unbroken(partial(half.handle, request, self.now()), request)
             if response is not None:
                 return response
         return refuse(404, "NotFound", f"nothing is served at {request.path}")
 
-    async def _ended(self, response: Awaited, request: Request) -> Response:
-        """Wait for the end of a task and answer; or cut the connection."""
+    async def _calculated(self, response: Calculated, request: Request) -> Response:
+        """Wait for an answer that is being calculated."""
+        try:
+            return await response.answer()
+        except Exception as exc:  # noqa: BLE001 - logged, whatever it is
+            return broken(request, exc)
+        finally:
+            self.advance()
+
+    async def _ended(self, response: Awaited, request: Request) -> None:
+        """Wait for the end of a task; or cut the connection."""
         number = response.task.number
         end = self._ends[number] = asyncio.get_running_loop().create_future()
         try:
@@ -227,7 +235,6 @@ class Worker:
             del self._ends[number]
         if self._closed:
             raise ConnectionLost("the server was closed", request.redacted())
-        return response.answer()
 
     async def _settled(self, response: Response) -> Response:
         """Store what changed before the answer says so."""
@@ -286,8 +293,11 @@ class Worker:
     def _notify(self, change: Changed) -> None:
         if change.state.ended:
             let_go(self._ends.get(change.task.number))
-        notices = [notice for half in self._halves for notice in half.notices(change)]
-        self._messenger.tell(change.task.id, notices)
+        for half in self._halves:
+            try:
+                self._messenger.tell(change.task.id, half.notices(change))
+            except Exception:  # what else is to be done must not suffer
+                LOGGER.exception("%r could not say what changed", half)
 
     def _arm(self) -> None:
         if self._timer is not None:
@@ -308,6 +318,20 @@ async def unended(
         return set()
     _, left = await asyncio.wait(tasks, timeout=seconds)
     return left
+
+
+def unbroken(answer: Callable[[], R], request: Request) -> R | Response:
+    """Return an answer; where making it is a fault of ours, say so."""
+    try:
+        return answer()
+    except Exception as exc:  # noqa: BLE001 - logged, whatever it is
+        return broken(request, exc)
+
+
+def broken(request: Request, exc: Exception) -> Response:
+    """Log a fault of ours, and answer that there was one."""
+    LOGGER.error("%s broke the server", request.describe(), exc_info=exc)
+    return refuse(500, "ServerError", "the server has a fault; see its log")
 
 
 def let_go(end: asyncio.Future[None] | None) -> None:

@@ -55,6 +55,29 @@ class Stage:
         self.desk = self.world.desk()
 
 
+async def test_broken_half(caplog: pytest.LogCaptureFixture) -> None:
+    """A half that breaks does not keep the others from what is due."""
+
+    class Broken(VantiqService):
+        def advance(self, now: float) -> None:
+            raise LookupError("oops")
+
+    world = make_world()
+    speakers = Speakers([Broken(make_world()), VantiqService(world)])
+    speakers.start(lambda: NOW, lambda: None, [])
+    done: list[int] = []
+
+    async def job() -> None:
+        done.append(1)
+
+    world.functions.jobs.append(job)
+    speakers.advance(NOW)
+    await asyncio.sleep(0)
+
+    assert [1] == done
+    assert "oops" in caplog.text
+
+
 async def test_connect() -> None:
     """Connections are opened where there is a socket, and ended with the server."""
     stage = Stage()

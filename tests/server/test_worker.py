@@ -19,7 +19,7 @@ from asynctasks.server.connection import Connection
 from asynctasks.server.context import TaskContext
 from asynctasks.server.faults import Fault
 from asynctasks.server.half import Awaited
-from asynctasks.server.live import Item, Storage
+from asynctasks.server.live import Calculated, Item, Storage
 from asynctasks.server.simulator import Simulator
 from asynctasks.server.tasks import Changed, Interrupt, Order
 from asynctasks.server.vantiq.service import VantiqService
@@ -224,10 +224,12 @@ async def test_aclose(site: Site) -> None:
     await site.worker.aclose()
     await site.worker.aclose()
 
-    for each in set(threading.enumerate()) - threads:
+    started = set(threading.enumerate()) - threads
+    for each in started:
         await asyncio.to_thread(each.join, 20)
 
-    assert (["task-1", "task-2"], threads) == (tasks, set(threading.enumerate()))
+    assert ["task-1", "task-2"] == tasks
+    assert not any(each.is_alive() for each in started)
     with pytest.raises(InvalidState):
         await site.state(tasks[0])
 
@@ -312,6 +314,74 @@ async def test_unknown_path(site: Site) -> None:
     response = await site.worker.handle(Request("GET", "/nope"))
 
     assert 404 == response.status
+
+
+class Unsaid(AimmsService):
+    """A half that cannot say what changed."""
+
+    def notices(self, change: Changed) -> Sequence[Request]:
+        raise LookupError("oops")
+
+
+class Counting(AimmsService):
+    """A half that counts the tasks that have ended."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        super().__init__(simulator)
+        self.left = 3
+        self.all_ended = asyncio.Event()
+
+    def notices(self, change: Changed) -> Sequence[Request]:
+        self.left -= change.state.ended
+        if not self.left:
+            self.all_ended.set()
+        return ()
+
+
+async def test_half_without_notices(caplog: pytest.LogCaptureFixture) -> None:
+    """A half that cannot say what changed keeps no task from running to its end."""
+    simulator = Simulator(parallel=2, new_id=count_ids().__next__)
+    simulator.service("echo", lambda inputs: inputs)
+    counting = Counting(simulator)
+    worker = Worker(simulator, Unsaid(simulator), counting)
+    for _ in range(3):
+        await worker.handle(Request("POST", "/api/v2/tasks/echo"))
+    await asyncio.wait_for(counting.all_ended.wait(), 20)
+    await worker.aclose()
+
+    assert "oops" in caplog.text
+
+
+async def test_broken_answers(caplog: pytest.LogCaptureFixture) -> None:
+    """A fault of ours while an answer is being made later is 500, too."""
+
+    def fail() -> Response:
+        raise LookupError("oops")
+
+    async def fail_later() -> Response:
+        return fail()
+
+    class Late:
+        def handle(self, request: Request, now: float) -> Response | None:
+            if request.path == "/calculated":
+                return Calculated(200, answer=fail_later)
+            task = simulator.submit(Order(service="echo"), now)
+            return Awaited(200, task=task, answer=fail, limit=20.0)
+
+        def notices(self, change: Changed) -> Sequence[Request]:
+            return ()
+
+    simulator = Simulator(new_id=count_ids().__next__)
+    simulator.service("echo", lambda inputs: inputs)
+    worker = Worker(simulator, Late())
+    found = [
+        (await worker.handle(Request("GET", path))).status
+        for path in ("/calculated", "/awaited")
+    ]
+    await worker.aclose()
+
+    assert [500, 500] == found
+    assert 2 == caplog.text.count("broke the server")
 
 
 async def test_broken_half(caplog: pytest.LogCaptureFixture) -> None:
