@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -65,7 +66,7 @@ class Call:
 
     now: float
 
-    @property
+    @cached_property
     def query(self) -> Mapping[str, str]:
         """The query; of a repeated parameter the last value."""
         return dict(self.pairs)
@@ -75,7 +76,7 @@ class Call:
         """The body; the shell has read it already."""
         return self.request.body if isinstance(self.request.body, bytes) else b""
 
-    @property
+    @cached_property
     def writer(self) -> Writer:
         """Writes entities, with links to where this request was sent."""
         host = self.request.headers.get("Host", "localhost")

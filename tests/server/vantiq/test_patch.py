@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from asynctasks.server.vantiq import patch as module
 from asynctasks.server.vantiq.patch import apply_patch
 from asynctasks.server.vantiq.refusals import Refused
 
@@ -96,8 +97,9 @@ def test_refused(step: Any) -> None:
     ],
     ids=str,
 )
-def test_copies_of_copies(step: Any) -> None:
+def test_copies_of_copies(step: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps that double a document again and again are refused in time."""
+    monkeypatch.setattr(module, "LARGEST", 100_000)
     with pytest.raises(Refused, match="A patch makes"):
         apply_patch({"a": ["x" * 1000]}, [step] * 200)
 
