@@ -21,6 +21,7 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
+    run_state_machine_as_test,
 )
 import looptime
 
@@ -269,5 +270,7 @@ class Tasks(RuleBasedStateMachine):
             assert len(self.held) == self.client.stats().submitted
 
 
-TestTasks = Tasks.TestCase
-TestTasks.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
+def test_any_order_of_submits_losses_and_ends() -> None:
+    """Nothing is submitted twice, nothing accepted is lost, no state goes back."""
+    bounds = settings(max_examples=30, stateful_step_count=30, deadline=None)
+    run_state_machine_as_test(Tasks, settings=bounds)

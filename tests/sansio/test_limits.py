@@ -11,6 +11,7 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
+    run_state_machine_as_test,
 )
 import pytest
 
@@ -341,5 +342,7 @@ class OutageMachine(RuleBasedStateMachine):
             self.outage.abandoned(sent_at=self.now)
 
 
-TestOutage = OutageMachine.TestCase
-TestOutage.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+def test_probes_of_any_outage() -> None:
+    """One request at a time goes to see, and there is always one that may."""
+    bounds = settings(max_examples=60, stateful_step_count=40, deadline=None)
+    run_state_machine_as_test(OutageMachine, settings=bounds)
