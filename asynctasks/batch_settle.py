@@ -27,6 +27,9 @@ FIRST_LOOK, LONGEST_WAIT = 0.5, 8.0
 SKEW = 10.0
 """Seconds by which the wall clock may have been set between two runs."""
 
+NEAR = 2 * SKEW
+"""Seconds between two submits within which a task of one might be of the other."""
+
 Settled = tuple[Entry, TaskHandle | None]
 """An entry that is accepted (with the handle), withdrawn, or in doubt."""
 
@@ -40,6 +43,9 @@ class Found:
 
     contested: Sequence[TaskRef]
     """Tasks that may be of an item that is unknown, too."""
+
+    blind: float | None = None
+    """When the last submit was of which nothing could be found out at all."""
 
 
 async def settle(
@@ -118,6 +124,9 @@ def _judge(
 ) -> Settled:
     if not found.free and not found.contested:
         return _withdraw(book, entry)
+    submitted = entry.timings.submitted or 0.0
+    if found.blind is not None and submitted - found.blind < NEAR:
+        alone = False  # what was found may be of that one
     if len(found.free) != 1 or found.contested or not alone:
         return _doubt(book, entry, error, [*found.free, *found.contested])
     handle = remote.adopt(found.free[0])
@@ -178,6 +187,7 @@ async def _candidates(
         Found(
             [ref for ref in each if ref.id not in taken],
             [ref for ref in each if ref.id in known.contested],
+            known.blind,
         )
         for each in refs
     ]

@@ -29,6 +29,7 @@ from .desk import Desk
 from .driver import Driver
 from .exceptions import InvalidArgument, InvalidState, SubmitOutcomeUnknown
 from .handle import TaskHandle
+from .journalled import JournalledTask
 from .lanes import Kind
 from .options import (
     ClientOptions,
@@ -56,7 +57,7 @@ from .sansio.task import TaskRef, TaskStatus
 from .sansio.token import parse_token
 from .sansio.urls import is_loopback
 from .stats import ClientStats, build_stats
-from .submit_journal import JournalledTask, SubmitJournal
+from .submit_journal import SubmitJournal
 from .subscriber import Callback, StatusSubscription
 
 

@@ -67,6 +67,9 @@ class Accounts:
     contested: frozenset[str]
     """Tasks that may be of an item that is unknown: perhaps of somebody else."""
 
+    blind: float | None
+    """When the last item was submitted that is unknown, and whose task may be any."""
+
 
 def begin_run(
     connection: sqlite3.Connection,
@@ -199,7 +202,10 @@ def accounts(connection: sqlite3.Connection, ids: Collection[str]) -> Accounts:
         entry = parse_row(row)
         own.update(wanted.intersection(entry.earlier))
         contested.update(wanted.intersection(entry.candidates))
-    return Accounts(own=frozenset(own), contested=frozenset(contested - own))
+    sql = "SELECT max(submitted) FROM items WHERE state = ? AND candidates = ''"
+    (blind,) = connection.execute(sql, (ItemState.UNKNOWN.value,)).fetchone()
+    contested -= own
+    return Accounts(own=frozenset(own), contested=frozenset(contested), blind=blind)
 
 
 def _own(connection: sqlite3.Connection, ids: Sequence[str]) -> set[str]:

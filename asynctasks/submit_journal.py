@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,7 @@ import attrs
 from .batch_book import JournalBook
 from .batch_inputs import digest
 from .batch_item import build_failure, check_key
-from .batch_recovery import settle_all
 from .batch_remote import Remote
-from .batch_settle import settle
 from .desk import Desk
 from .exceptions import (
     AsyncTasksError,
@@ -26,19 +24,18 @@ from .exceptions import (
     InvalidState,
     JournalError,
     SubmitOutcomeUnknown,
-    TaskCancelled,
-    TaskFailed,
 )
 from .handle import TaskHandle
 from .journal import Journal
+from .journalled import JournalledTask, acknowledge, build_journalled, is_given_up
 from .sansio.dialect import Launched, Payload, Prepared, Reconcile
 from .sansio.http import body_replayable
-from .sansio.ledger import Entry, Failure, ItemState, Step, advance
-from .sansio.task import TaskRef, TaskState
+from .sansio.ledger import Entry, ItemState, Step, advance
 from .sansio.token import parse_token
+from .submit_doubts import Doubts
 
 
-__all__ = ["JournalledTask", "SubmitJournal"]
+__all__ = ["SubmitJournal"]
 
 SUBMITS = 3
 """How often one call submits what the service turns out not to have."""
@@ -47,31 +44,6 @@ KEYS = 10_000
 """Tasks whose keys are remembered; those of others are looked for in the journal."""
 
 CLOSED = "the client was closed; what was submitted is in its journal"
-
-
-@attrs.frozen(kw_only=True)
-class JournalledTask:
-    """A submit of a journal that nobody has acknowledged."""
-
-    key: str
-    """As given, or made for it."""
-
-    service: str
-    state: ItemState
-    """
-    ``SUBMITTED``: there is a task. ``UNKNOWN``: the answer was lost, and nothing could
-    settle what became of it. ``WAITING``: the service does not have it; submit it
-    again, under its key.
-    """
-
-    submitted: float | None
-    """When, in seconds since the epoch."""
-
-    task: TaskHandle | None = None
-    """Where there is one."""
-
-    candidates: tuple[TaskHandle, ...] = ()
-    """Tasks any of which may be it, where that is unknown."""
 
 
 @attrs.define(eq=False)
@@ -100,13 +72,9 @@ class SubmitJournal:
         self._path = path
         self._remote = remote
         self._desk = desk
-        self._grace = grace
         self._opening: asyncio.Task[JournalBook] | None = None
         self._count = 0
-        self._left: set[str] = set()
-        """Keys of intents that nobody works on, and whose outcome is not known."""
-
-        self._settling = asyncio.Lock()
+        self._doubts = Doubts(remote, grace)
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = (
             weakref.WeakValueDictionary()
         )
@@ -133,7 +101,8 @@ class SubmitJournal:
     async def _open(self) -> JournalBook:
         journal = await Journal.open(self._path, self._remote.facts)
         self._count = await journal.unseen()
-        self._left = {each.key for each in await journal.select(ItemState.INTENDED)}
+        for entry in await journal.select(ItemState.INTENDED):
+            self._doubts.add(entry)
         return JournalBook(journal, self._remote.reconcile)
 
     async def aclose(self) -> None:
@@ -206,9 +175,9 @@ class SubmitJournal:
         self._count += 1
         async with self._locks.setdefault(entry.key, asyncio.Lock()):
             if key is not None:
-                if key in self._left:
+                if key in self._doubts:
                     async with book.turn(None):
-                        await self._settle(book, key)
+                        await self._doubts.settle(book, key)
                 entry = await self._known(book, entry)
             launched = self._recall(entry)
             submits = 0
@@ -231,6 +200,9 @@ class SubmitJournal:
         same = known.digest == entry.digest or not (known.digest and entry.digest)
         if not same or known.service != entry.service:
             raise book.complaint(entry.key, "service" if same else "input")
+        if is_given_up(known):
+            reason = f"{entry.key!r} was acknowledged without a task"
+            raise InvalidState(f"{reason}: to submit it again, give it another key")
         if known.state is ItemState.UNKNOWN:
             reason = f"that of {entry.key!r} is in the journal and could not be settled"
             error = SubmitOutcomeUnknown(InvalidState(reason))
@@ -252,47 +224,41 @@ class SubmitJournal:
         if self._remote.reconcile is Reconcile.KEY:
             options = {**prepared.options, "id": book.idempotency_key(entry)}
             prepared = attrs.evolve(prepared, options=options)
+        launched: Launched | None
+        lost = None
         async with book.turn(prepared):
-            await self._settle(book, entry.key, prepared)
+            await self._doubts.settle(book, entry.key, prepared)
             if self._closed:
                 raise InvalidState(CLOSED)
             flight.sending = True
             try:
-                entry = await book.intend(
-                    advance(
-                        entry,
-                        Step.INTEND,
-                        book.now(),
-                        config_id=prepared.config_id,
-                    )
-                )
-                launched = await self._send(book, entry, prepared)
+                config_id = prepared.config_id
+                intended = advance(entry, Step.INTEND, book.now(), config_id=config_id)
+                entry = await book.intend(intended)
+                entry, launched = await self._send(book, entry, prepared)
             except SubmitOutcomeUnknown as exc:
                 flight.sending = False
-                return *await self._find_out(book, entry, exc), exc
+                lost = exc
+                entry, launched = await self._find_out(book, entry, exc)
             finally:
                 flight.sending = False
-            found = {
-                "token": self._desk.token_of(launched.ref),
-                "task_id": launched.ref.id,
-            }
             # Put down before the turn ends: the next intent is written after it.
-            entry = advance(entry, Step.ACCEPT, book.now(), **found)
             writing = book.write(entry)
         try:
             await writing
         except AsyncTasksError as exc:
             # The intent is there, by which the task is found again.
-            self._desk.logger.error("task %s: %s", launched.ref.id, exc)  # noqa: TRY400
-        return entry, launched, None
+            reason = "what became of %r cannot be written down: %s"
+            self._desk.logger.error(reason, entry.key, exc)  # noqa: TRY400
+        return entry, launched, lost
 
     async def _send(
         self, book: JournalBook, entry: Entry, prepared: Prepared
-    ) -> Launched:
+    ) -> tuple[Entry, Launched]:
         try:
-            return await self._desk.start(prepared)
+            launched = await self._desk.start(prepared)
         except SubmitOutcomeUnknown:
-            self._left.add(entry.key)
+            self._doubts.add(entry)
             raise
         except AsyncTasksError as exc:
             failed = advance(entry, Step.FAIL, book.now(), failure=build_failure(exc))
@@ -300,8 +266,11 @@ class SubmitJournal:
                 await book.write(failed)
             raise
         except BaseException:
-            self._left.add(entry.key)
+            self._doubts.add(entry)
             raise
+        token = self._desk.token_of(launched.ref)
+        found = {"token": token, "task_id": launched.ref.id}
+        return advance(entry, Step.ACCEPT, book.now(), **found), launched
 
     async def _find_out(
         self, book: JournalBook, entry: Entry, error: SubmitOutcomeUnknown
@@ -309,57 +278,12 @@ class SubmitJournal:
         """Settle a submit whose answer was lost."""
         if self._closed:
             raise error
-        async with book.doubt() as alone:
-            try:
-                ((settled, handle),) = await settle(
-                    [entry],
-                    book,
-                    self._remote,
-                    error=error,
-                    grace=self._grace,
-                    alone=alone,
-                    patience=self._grace,
-                )
-            except AsyncTasksError as exc:
-                # That would say that nothing was sent.
-                raise error from exc
-        self._left.discard(entry.key)
+        settled, handle = await self._doubts.settle_lost(book, entry, error)
         if settled.state is ItemState.UNKNOWN:
             raise _explained(error, settled)
         return settled, None if handle is None else Launched(ref=handle.ref)
 
     # --- what is left --------------------------------------------------------
-
-    async def _settle(
-        self, book: JournalBook, key: str, prepared: Prepared | None = None
-    ) -> None:
-        """
-        Settle what could be taken for a submit, or is of its key.
-
-        Raises:
-            AsyncTasksError: it cannot be settled now; nothing more may be sent.
-        """
-        how = self._remote.reconcile
-        config = None if prepared is None else prepared.config_id
-
-        def related(entry: Entry) -> bool:
-            same = how is Reconcile.CONFIG and entry.config_id == config
-            return entry.key == key or same or how is Reconcile.ORPHANS
-
-        await self._settle_those(book, related)
-
-    async def _settle_those(
-        self, book: JournalBook, wanted: Callable[[Entry], bool]
-    ) -> None:
-        async with self._settling:
-            if not self._left:
-                return
-            # Not kept in memory: what was settled before an error is in the journal.
-            intended = await book.journal.select(ItemState.INTENDED)
-            some = [each for each in intended if each.key in self._left]
-            some = [each for each in some if wanted(each)]
-            await settle_all(some, book, self._remote, self._grace, self._grace)
-            self._left.difference_update(each.key for each in some)
 
     async def tasks(self) -> AsyncGenerator[JournalledTask, None]:
         """Go through what nobody has acknowledged; see ``client.journalled()``."""
@@ -367,28 +291,14 @@ class SubmitJournal:
         given: set[str] = set()
         for entry in await book.journal.select(ItemState.SUBMITTED):
             given.add(entry.key)
-            yield self._show(entry)
+            yield build_journalled(self._desk, entry)
         async with book.turn(None):
-            await self._settle_those(book, lambda _: True)
+            await self._doubts.settle_all(book)
         states = ItemState.SUBMITTED, ItemState.UNKNOWN, ItemState.WAITING
         for entry in await book.journal.select(*states):
             lock = self._locks.get(entry.key)
             if entry.key not in given and not (lock is not None and lock.locked()):
-                yield self._show(entry)
-
-    def _show(self, entry: Entry) -> JournalledTask:
-        launched = self._recall(entry)
-        return JournalledTask(
-            key=entry.key,
-            service=entry.service,
-            state=entry.state,
-            submitted=entry.timings.submitted,
-            task=None if launched is None else TaskHandle(self._desk, launched.ref),
-            candidates=tuple(
-                TaskHandle(self._desk, TaskRef(id=each, service=entry.service))
-                for each in entry.candidates
-            ),
-        )
+                yield build_journalled(self._desk, entry)
 
     async def acknowledge(self, task: TaskHandle | None, key: str | None) -> None:
         """Note that somebody is done with a task; see ``client.acknowledge()``."""
@@ -403,7 +313,7 @@ class SubmitJournal:
             reason = f"what became of {key!r} is not known yet; see journalled()"
             raise InvalidState(reason)
         if entry.state not in {ItemState.SUCCEEDED, ItemState.FAILED}:
-            step, facts = _end_of(entry, task)
+            step, facts = acknowledge(entry, task)
             await book.write(advance(entry, step, book.now(), **facts))
 
 
@@ -429,17 +339,3 @@ def _explained(error: SubmitOutcomeUnknown, entry: Entry) -> SubmitOutcomeUnknow
     found = ", ".join(entry.candidates) or "none"
     error.add_note(f"key {entry.key!r} of the journal; tasks that may be it: {found}")
     return error
-
-
-def _end_of(entry: Entry, task: TaskHandle | None) -> tuple[Step, Mapping[str, Any]]:
-    """Return how an entry ends that somebody is done with, as far as is known."""
-    status = None if task is None else task.last_status
-    if status is not None and status.state in ENDS:
-        error = ENDS[status.state](entry.task_id, entry.token, status)
-        return Step.FAIL, {"failure": build_failure(error)}
-    if entry.state is ItemState.SUBMITTED:
-        return Step.SUCCEED, {}
-    return Step.FAIL, {"failure": Failure("Acknowledged", "somebody saw to it")}
-
-
-ENDS = {TaskState.FAILED: TaskFailed, TaskState.CANCELLED: TaskCancelled}

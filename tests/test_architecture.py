@@ -31,6 +31,7 @@ LAYERS = [
     ["vantiq_session"],
     ["client", "config"],
     ["batch", "resources", "report", "stats", "submit_journal"],
+    ["submit_doubts", "journalled"],
     ["options", "batch_engine"],
     ["batch_life", "batch_recovery"],
     ["batch_submit"],

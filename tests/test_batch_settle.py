@@ -283,6 +283,19 @@ async def test_sleep_of_the_machine_is_counted(tmp_path: Path) -> None:
     assert 3600 <= slept < 3610
 
 
+async def test_task_of_a_blind_doubt_is_nobodys(world: World, tmp_path: Path) -> None:
+    """What may be of an item of which nothing could be seen is not another one's."""
+    for drop in ("answer", "request"):
+        world.simulator.faults.add(Fault(drop=drop), method="POST", path="work")
+    forbidden = Fault(response=Response(403))
+    world.simulator.faults.add(forbidden, method="GET", path="tasks/?$")
+    async with submitter(world, tmp_path) as made:
+        items = await collect(made.map("work", given(2), limit=1, ordered=True))
+
+    assert [UNKNOWN, UNKNOWN] == states(items)
+    assert ([0, 1], 1) == ([len(each.candidates) for each in items], world.submissions)
+
+
 # --- keys --------------------------------------------------------------------
 
 
