@@ -110,18 +110,19 @@ class Call:
         except ResponseDecodeError:
             document = None
         if not isinstance(document, dict):
-            raise self.bad_request()
+            raise self.bad_request("the body must be a JSON object")
         return document
 
-    def bad_request(self, message: str = "") -> Refused:
-        """Return the refusal of Spring Boot; it says why where that helps."""
+    def bad_request(self, message: str) -> Refused:
+        """Return the refusal of Spring Boot; here it always says why."""
         document = {
             "timestamp": write_zulu(self.now),
             "status": 400,
             "error": "Bad Request",
+            "message": message,
             "path": self.request.path,
         }
-        return Refused(400, document | ({"message": message} if message else {}))
+        return Refused(400, document)
 
     # --- answers -------------------------------------------------------------
 

@@ -172,7 +172,7 @@ def properties_of(call: Call, text: str | None) -> dict[str, Any]:
     except ResponseDecodeError:
         found = None
     if not isinstance(found, dict):
-        raise call.bad_request()
+        raise call.bad_request("userProperties: a JSON object is needed")
     return found
 
 

@@ -38,8 +38,10 @@ def create_config(call: Call) -> Response:
     offers = {offer.id: offer for offer in call.store.catalogue.offers()}
     offer = call.referred(offers, document.get("service"))
     inputs = document.get("inputs")
-    if offer is None or not isinstance(inputs, dict):
-        raise call.bad_request()
+    if offer is None:
+        raise call.bad_request("service: there is no such service")
+    if not isinstance(inputs, dict):
+        raise call.bad_request("inputs: an object of lists of texts is needed")
     label = document.get("label")
     wanted = Config(
         id=0,
@@ -60,7 +62,7 @@ def create_config(call: Call) -> Response:
 def texts_of(call: Call, values: Any) -> list[str]:
     """Return a list of strings; equal ones collapse."""
     if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
-        raise call.bad_request()
+        raise call.bad_request("the values of an input are a list of texts")
     return list(dict.fromkeys(values))
 
 

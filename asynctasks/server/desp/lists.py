@@ -126,7 +126,7 @@ def moment(call: Call, name: str) -> float | None:
     try:
         found = datetime.fromisoformat(text)
     except ValueError as exc:
-        raise call.bad_request() from exc
+        raise call.bad_request(f"{name} is no time: {text[:50]}") from exc
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
 

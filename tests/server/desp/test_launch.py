@@ -34,6 +34,7 @@ def test_bad_configuration(body: Any) -> None:
     answer = DespWorld().ask("POST", "/jobConfigs/", body)
 
     assert (400, "Bad Request") == (answer.status, answer.json()["error"])
+    assert answer.json()["message"]
 
 
 def test_too_many_parts() -> None:
