@@ -8,14 +8,13 @@ before it expires, until eight hours after the sign-in.
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from typing import Any
 
 import attrs
 
 from . import codec
 from .answers import expect, refusal
-from .auth import Auth, AuthFlow, Credential, Resolve, Secret
+from .auth import Auth, AuthFlow, Credential, Secret, obtain
 from .http import Flow, Headers, Request, Response, check_header
 from ..exceptions import (
     AuthenticationFailed,
@@ -117,7 +116,8 @@ class OmlAuth(Auth):
             if response.status == 200 or self._username is None:  # noqa: PLR2004
                 self._take(response, self._session_ends)
                 return
-        response = yield self._build_sign_in((yield from self._fetch_password()))
+        password = yield from obtain(self._password, "password")
+        response = yield self._build_sign_in(password)
         self._take(response, response.at + SESSION)
 
     def revoke(self) -> Flow[bool]:
@@ -143,17 +143,12 @@ class OmlAuth(Auth):
 
     # --- what is asked -------------------------------------------------------
 
-    def _fetch_password(self) -> Generator[Resolve, str, Secret]:
-        if isinstance(self._password, Secret):
-            return self._password
-        return Secret((yield Resolve(self._password)))
-
-    def _build_sign_in(self, password: Secret) -> Request:
+    def _build_sign_in(self, password: str) -> Request:
         return self._build(
             {
                 "grant_type": "password",
                 "username": self._username,
-                "password": password.reveal(),
+                "password": password,
             }
         )
 
@@ -221,5 +216,5 @@ def _parse_token(response: Response) -> tuple[Secret, float]:
     raise RemoteProtocolError("a JSON object with accessToken and expiresIn", blank)
 
 
-SHAPELESS = (AttributeError, KeyError, TypeError, ValueError)
+SHAPELESS = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
 """What comes of a document that has another shape."""

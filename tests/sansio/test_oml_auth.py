@@ -188,6 +188,8 @@ def test_password_that_is_fetched() -> None:
 
     assert Resolve(fetch) == resolve
     assert "fetched" == body_of(request)["password"]
+    with pytest.raises(InvalidArgument, match="the callable must return text"):
+        renew(OmlAuth("/omlusers", username="ME", password=fetch), None)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
@@ -215,6 +217,7 @@ def test_broken_service() -> None:
         b'{"accessToken":"SECRET","expiresIn":"soon"}',
         b'{"accessToken":"SECRET","expiresIn":0}',
         b'{"accessToken":"SECRET","expiresIn":null}',
+        b'{"accessToken":"SECRET","expiresIn":1' + b"0" * 400 + b"}",
     ],
 )
 def test_answer_of_another_form(body: bytes) -> None:
