@@ -19,7 +19,14 @@ import time
 import attrs
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    Span,
+    SpanKind,
+    Status,
+    StatusCode,
+    Tracer,
+)
 
 from ..hooks import Details, ResultDetails, StatusDetails, SubmitDetails
 from ..sansio.task import TaskRef, TaskState
@@ -127,6 +134,8 @@ class OpenTelemetryHook:
         elif status is not None and status.state is TaskState.FAILED:
             spans.task.set_status(Status(StatusCode.ERROR, status.message[:200]))
         spans.task.end(now)
+        # Its name is all that the result needs: many are never asked for one.
+        spans.task = NonRecordingSpan(spans.task.get_span_context())
 
     def _fetched(self, details: ResultDetails) -> None:
         now = time.time_ns()

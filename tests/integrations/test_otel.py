@@ -11,7 +11,7 @@ import attrs
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import NonRecordingSpan, SpanKind, StatusCode
 import pytest
 
 from asynctasks.aimms import AimmsClient
@@ -286,6 +286,25 @@ def test_tasks_that_are_remembered_are_bounded(
     names = sorted(span.name for span in tracing.exporter.get_finished_spans())
 
     assert ["run", "submit", "submit", "task s0"] == names
+
+
+async def test_task_that_ended_is_kept_by_its_name_only(
+    connect: Connect, tracing: Tracing
+) -> None:
+    """Whoever asks for no result leaves no span behind; a result finds its task."""
+    hook = tracing.hook()
+    client = connect(Scripted(t1=("running", "completed")), hook)
+    task = await client.submit("solve")
+    await task.wait()
+    (kept,) = hook._open.values()
+
+    assert (None, NonRecordingSpan) == (kept.part, type(kept.task))
+
+    await task.result()
+    spans = tracing.spans
+
+    assert spans["task solve"].get_span_context().span_id == parent_of(spans["result"])
+    assert {} == hook._open
 
 
 def test_what_is_no_task_makes_no_span(tracing: Tracing) -> None:
