@@ -24,6 +24,9 @@ EARTH_RADIUS = 6_378_100.0
 
 TOLERANCE = 1e-12
 
+MOST_SEGMENTS = 1000
+"""Straight pieces of a geometry that stored ones are compared with."""
+
 FARTHEST = 360.0
 """Degrees; what is beyond is no place."""
 
@@ -143,13 +146,13 @@ def near(operand: Any) -> Callable[[Any], bool]:
 
 def geo_intersects(operand: Any) -> Callable[[Any], bool]:
     """Build the test of ``$geoIntersects``."""
-    wanted = parse_shape(geometry(operand))
+    wanted = parse_wanted(operand)
     return lambda value: bool((s := shape_or_none(value)) and s.intersects(wanted))
 
 
 def geo_within(operand: Any) -> Callable[[Any], bool]:
     """Build the test of ``$geoWithin``."""
-    wanted = parse_shape(geometry(operand))
+    wanted = parse_wanted(operand)
     return lambda value: bool((s := shape_or_none(value)) and s.within(wanted))
 
 
@@ -161,9 +164,20 @@ GEO_OPERATORS: Mapping[str, Callable[[Any], Callable[[Any], bool]]] = {
 }
 
 
-def geometry(operand: Any) -> Any:
-    """Return the geometry of an operand."""
-    return operand.get("$geometry") if isinstance(operand, Mapping) else None
+def parse_wanted(operand: Any) -> Shape:
+    """
+    Read the geometry of an operand, each of whose pieces is compared with each stored.
+
+    Raises:
+        Refused: it is none, or has too many pieces.
+    """
+    given = operand.get("$geometry") if isinstance(operand, Mapping) else None
+    shape = parse_shape(given)
+    if sum(1 for _ in shape.segments()) > MOST_SEGMENTS:
+        raise malformed(
+            f"A geometry to compare with has {MOST_SEGMENTS} sides at most."
+        )
+    return shape
 
 
 def position(value: Sequence[Any]) -> Point:

@@ -121,6 +121,17 @@ def test_no_near(operand: Any) -> None:
         parse_near(operand)
 
 
+@pytest.mark.parametrize("operator", ["$geoIntersects", "$geoWithin"])
+def test_too_many_sides(operator: str) -> None:
+    """A geometry is refused whose comparison with many would take too long."""
+    many = line(*((each / 1000, 0) for each in range(1002)))
+    fewer = line(*((each / 1000, 0) for each in range(1001)))
+    with pytest.raises(Refused, match="1000 sides at most"):
+        GEO_OPERATORS[operator]({"$geometry": many})
+
+    assert GEO_OPERATORS[operator]({"$geometry": fewer})(point(0, 0)) is True
+
+
 def test_operand() -> None:
     """Operators need a geometry."""
     with pytest.raises(Refused):
