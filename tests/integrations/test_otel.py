@@ -23,6 +23,8 @@ from asynctasks.sansio.http import Response
 from asynctasks.sansio.schedule import PollPolicy
 from asynctasks.sansio.task import TaskRef, TaskState, TaskStatus
 from asynctasks.testing import MemoryTransport
+from tests.canaries import build_world
+from tests.every_method import TASK_CLIENTS, Maker
 from tests.scripted import Scripted
 
 
@@ -330,3 +332,41 @@ def test_late_news_of_a_task_that_ended(tracing: Tracing) -> None:
 def test_trace_context_of_no_span() -> None:
     """Outside of any span there is none."""
     assert OpenTelemetryHook().trace_context() is None
+
+
+ONE_OF_EACH = [
+    maker
+    for maker in TASK_CLIENTS
+    if maker.name not in {"desp-bearer", "desp-oauth2", "oml-token"}
+]
+
+
+@pytest.mark.parametrize("maker", ONE_OF_EACH, ids=lambda maker: maker.name)
+async def test_every_service_has_its_spans(maker: Maker, tracing: Tracing) -> None:
+    """Whatever the service: one span per task, its parts below it, in one trace."""
+    hook = tracing.hook()
+    tracer = tracing.provider.get_tracer("caller")
+    async with MemoryTransport(build_world(), api_key=maker.key) as transport:
+        client = maker.make(
+            "http://127.0.0.1",
+            transport=transport,
+            hooks=(hook,),
+            trace_context=hook.trace_context,
+        )
+        with tracer.start_as_current_span("caller") as caller:
+            task = await client.submit(maker.service, {"x": "1"})
+            await task.result()
+        await client.close()
+    spans = {span.name: span for span in tracing.exporter.get_finished_spans()}
+    whole = spans.pop("task echo")
+    parts = [span for name, span in spans.items() if name != "caller"]
+
+    assert caller.get_span_context().span_id == parent_of(whole)
+    assert {whole.get_span_context().span_id} == {parent_of(span) for span in parts}
+    assert {trace_of(whole)} == {trace_of(span) for span in parts}
+    assert {"submit", "result"} <= set(spans) <= PARTS | {"caller"}
+    assert f"{trace_of(whole):032x}" in task.token
+    assert not [span for span in parts if span.status.status_code is StatusCode.ERROR]
+
+
+PARTS = {"submit", "queue", "run", "result"}
