@@ -32,7 +32,7 @@ from .exceptions import (
 )
 from .hooks import ResultDetails, StatusDetails, SubmitDetails
 from .lanes import Kind
-from .sansio.dialect import Dialect, Launched, Payload, Prepared, Survey
+from .sansio.dialect import Dialect, Known, Launched, Payload, Prepared, Survey
 from .sansio.http import Flow, Request, Response
 from .sansio.reconcile import Lost, find_lost
 from .sansio.retry import NO_RETRY, backoff, outcome_unknown
@@ -250,11 +250,10 @@ class Desk:
             self.dialect.poll(ref), kind=Kind.POLL, retry=NO_RETRY
         )
 
-    async def survey(self, refs: Sequence[TaskRef], rows: int) -> Survey:
+    async def survey(self, refs: Sequence[TaskRef], rows: int, known: Known) -> Survey:
         """Look at several tasks through the list; read so many rows at most."""
-        return await self.driver.drive(
-            self.dialect.survey(refs, rows), kind=Kind.POLL, retry=NO_RETRY
-        )
+        flow = self.dialect.survey(refs, rows, known)
+        return await self.driver.drive(flow, kind=Kind.POLL, retry=NO_RETRY)
 
     def hold(
         self, ref: TaskRef, first: TaskStatus | None, since: float | None = None

@@ -19,7 +19,7 @@ from .driver import Driver
 from .exceptions import RemoteProtocolError, VantiqException
 from .options import ClientOptions
 from .sansio.auth import Auth
-from .sansio.dialect import Dialect, Launched, Payload, Survey
+from .sansio.dialect import Dialect, Known, Launched, Payload, Survey
 from .sansio.task import TaskRef, TaskStatus, merge_status
 from .sansio.vantiq import VantiqResources, raise_refusal
 from .sansio.vantiq_tasks import VantiqDialect, build_type
@@ -94,14 +94,14 @@ class PushedDesk(Desk):
         status = await super().look_once(ref)
         return self._pushed.learn(ref, status, looked=True)
 
-    async def survey(self, refs: Sequence[TaskRef], rows: int) -> Survey:
+    async def survey(self, refs: Sequence[TaskRef], rows: int, known: Known) -> Survey:
         """Look at several tasks, but for those whose events have told."""
-        known = {(ref.id, ref.run): self._pushed.recall(ref) for ref in refs}
-        unknown = [ref for ref in refs if known[ref.id, ref.run] is None]
-        found = {key: status for key, status in known.items() if status is not None}
+        told = {(ref.id, ref.run): self._pushed.recall(ref) for ref in refs}
+        unknown = [ref for ref in refs if told[ref.id, ref.run] is None]
+        found = {key: status for key, status in told.items() if status is not None}
         read = 0
         if unknown:
-            survey = await super().survey(unknown, rows)
+            survey = await super().survey(unknown, rows, known)
             read = survey.rows
             for key, status in survey.found.items():
                 ref = TaskRef(id=key[0], run=key[1])

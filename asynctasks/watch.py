@@ -1,21 +1,34 @@
 """
 One open task as it was last seen, shared by everybody who waits for it.
 
-The watcher looks and says what it saw; handles and subscriptions wait.
+The watcher looks and says what it saw; handles and subscriptions wait. Those that are
+looked at in one way are a :class:`Group`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+import attrs
+
 from .exceptions import AsyncTasksError, InvalidState
-from .sansio.dialect import Survey
+from .sansio.dialect import Known, Survey
 from .sansio.task import TaskRef, TaskStatus, merge_status
 
 
-__all__ = ["Listener", "Looker", "Watch"]
+__all__ = ["Group", "Listener", "Looker", "Seen", "Watch"]
+
+MERGE_FROM = 4
+"""Due looks that are worth a list request."""
+
+Key = str | tuple[str, int | None, int | None]
+"""
+What identifies a task among all of one looker: id, run and generation.
+
+Of very many tasks most have an id only: no tuple is kept for them.
+"""
 
 Listener = Callable[["Watch"], None]
 """Called at every change of a watch."""
@@ -38,7 +51,7 @@ class Looker(Protocol):
     async def look_once(self, ref: TaskRef) -> TaskStatus:
         """Look at a task: one attempt, no retries."""
 
-    async def survey(self, refs: Sequence[TaskRef], rows: int) -> Survey:
+    async def survey(self, refs: Sequence[TaskRef], rows: int, known: Known) -> Survey:
         """Look at several tasks through the list; read so many rows at most."""
 
 
@@ -54,11 +67,13 @@ class Watch:
         "_listeners",
         "_waiters",
         "alone",
+        "appointed",
         "doubts",
         "due",
         "earliest",
         "error",
         "failure",
+        "group",
         "holders",
         "hurried",
         "looker",
@@ -71,9 +86,12 @@ class Watch:
         "wait",
     )
 
-    def __init__(self, ref: TaskRef, looker: Looker, since: float | None) -> None:
+    def __init__(self, ref: TaskRef, group: Group, since: float | None) -> None:
         self.ref = ref
-        self.looker = looker
+        self.looker = group.looker
+        self.group: Group | None = group
+        """Those it belongs to; None when it is no longer watched."""
+
         self.submitted = since
         """When it was submitted, on the loop's clock; None where we cannot know."""
 
@@ -99,6 +117,7 @@ class Watch:
 
         self.wait = 0.0
         self.due = 0.0
+        self.appointed = False
         self.earliest = 0.0
         """Before this it must not be looked at: the service asked for it."""
 
@@ -183,3 +202,83 @@ class Watch:
                 waiter.set_result(None)
         for listener in self.listeners:
             listener(self)
+
+
+@attrs.define(eq=False)
+class Group:
+    """The tasks that are watched through one looker."""
+
+    looker: Looker
+    lists: bool
+    """Whether looks may be merged into list requests."""
+
+    watches: dict[Key, Watch] = attrs.field(factory=dict)
+    runs: dict[str, int] = attrs.field(factory=dict)
+    """How many are watched of those of an id that are told apart by more."""
+
+    due: dict[Watch, None] = attrs.field(factory=dict)
+    """What a list could tell, in the order in which it fell due."""
+
+    busy: bool = False
+    """Whether a list is being read; what is due meanwhile waits for the next."""
+
+    least: float = MERGE_FROM
+    """How many looks make a list worth while here, as far as we know."""
+
+    again: float = 0.0
+    """When to forget that, on the loop's clock."""
+
+    def add(self, ref: TaskRef, since: float | None) -> Watch:
+        """Watch a task that was not watched."""
+        watch = self.watches[_key(ref)] = Watch(ref, self, since)
+        # The list does not tell the generations of a relaunched task apart.
+        watch.alone = ref.generation is not None
+        if ref.run is not None or ref.generation is not None:
+            self.runs[ref.id] = self.runs.get(ref.id, 0) + 1
+        return watch
+
+    def find(self, ref: TaskRef) -> Watch | None:
+        """Return the watch of a task, if it is watched."""
+        return self.watches.get(_key(ref))
+
+    def drop(self, watch: Watch) -> None:
+        """Watch a task no longer."""
+        ref, watch.group = watch.ref, None
+        del self.watches[_key(ref)]
+        self.due.pop(watch, None)
+        if ref.run is not None or ref.generation is not None:
+            self.runs[ref.id] -= 1
+            if not self.runs[ref.id]:
+                del self.runs[ref.id]
+
+
+class Seen(Mapping[str, TaskStatus | None]):
+    """The tasks of a group by id, as last seen; nothing is copied for it."""
+
+    __slots__ = ("_group",)
+
+    def __init__(self, group: Group) -> None:
+        self._group = group
+
+    def __contains__(self, task_id: object) -> bool:
+        return task_id in self._group.watches or task_id in self._group.runs
+
+    def __getitem__(self, task_id: str) -> TaskStatus | None:
+        watch = self._group.watches.get(task_id)
+        if watch is not None:
+            return watch.status
+        if task_id in self._group.runs:
+            return None  # several may have been seen of it
+        raise KeyError(task_id)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from {watch.ref.id for watch in self._group.watches.values()}
+
+    def __len__(self) -> int:
+        return len({watch.ref.id for watch in self._group.watches.values()})
+
+
+def _key(ref: TaskRef) -> Key:
+    if ref.run is None and ref.generation is None:
+        return ref.id
+    return (ref.id, ref.run, ref.generation)

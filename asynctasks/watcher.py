@@ -26,6 +26,7 @@ from .exceptions import (
     ProxyError,
     RateLimited,
     RemoteProtocolError,
+    ResponseError,
     TaskLost,
     excerpt,
 )
@@ -33,7 +34,7 @@ from .sansio.dialect import Survey
 from .sansio.history import DurationHistory, LearnedPolicy
 from .sansio.schedule import PollPolicy, Schedule
 from .sansio.task import TaskRef, TaskState, TaskStatus
-from .watch import Looker, Watch
+from .watch import MERGE_FROM, Group, Looker, Seen, Watch
 
 
 __all__ = ["Watcher", "WatcherStats"]
@@ -56,9 +57,6 @@ LOOKS_AT_ONCE = 32
 
 LISTS_AT_ONCE = 16
 """Lists that are read at the same time, each for another looker."""
-
-MERGE_FROM = 4
-"""Due looks that are worth a list request."""
 
 ROWS_PER_LOOK = 12
 """
@@ -91,38 +89,11 @@ SERVICES = 1000
 WORDS = 1000
 """Unknown words that are warned of at most."""
 
+LONGEST = 3600.0
+"""Seconds between two looks at most, whatever was learned or a service asks for."""
+
 MERGE_AGAIN = 30.0
 """Seconds after which list requests are tried again where they did not pay."""
-
-
-Key = str | tuple[str, int | None, int | None]
-"""
-What identifies a task among all of one looker: id, run and generation.
-
-Of very many tasks most have an id only: no tuple is kept for them.
-"""
-
-
-@attrs.define(eq=False)
-class Group:
-    """The tasks that are watched through one looker."""
-
-    looker: Looker
-    lists: bool
-    """Whether looks may be merged into list requests."""
-
-    watches: dict[Key, Watch] = attrs.field(factory=dict)
-    due: dict[Watch, None] = attrs.field(factory=dict)
-    """What a list could tell, in the order in which it fell due."""
-
-    busy: bool = False
-    """Whether a list is being read; what is due meanwhile waits for the next."""
-
-    least: float = MERGE_FROM
-    """How many looks make a list worth while here, as far as we know."""
-
-    again: float = 0.0
-    """When to forget that, on the loop's clock."""
 
 
 @attrs.define(kw_only=True)
@@ -242,7 +213,7 @@ class Watcher:
             now = asyncio.get_running_loop().time()
             if first is not None and not first.done:
                 watch.wait = self._next_wait(watch, now)
-            self._appoint(watch, now + watch.wait)
+            self._schedule.add(watch, now + watch.wait)
         if first is not None:
             watch.offer(first)
         watch.holders += 1
@@ -255,10 +226,7 @@ class Watcher:
         if group is None:
             group = Group(looker, lists=self._merge and looker.merges)
             self._groups[looker] = group
-        watch = group.watches[_key(ref)] = Watch(ref, looker, since)
-        # The list does not tell the generations of a relaunched task apart.
-        watch.alone = ref.generation is not None
-        return watch
+        return group.add(ref, since)
 
     def release(self, watch: Watch) -> None:
         """Let go of a task; it is looked at while somebody else holds it."""
@@ -269,21 +237,14 @@ class Watcher:
     def find(self, ref: TaskRef, looker: Looker) -> Watch | None:
         """Return the watch of a task, if it is watched."""
         group = self._groups.get(looker)
-        return None if group is None else group.watches.get(_key(ref))
-
-    def _group_of(self, watch: Watch) -> Group | None:
-        """Return the group of a task; None if it is no longer watched."""
-        group = self._groups.get(watch.looker)
-        if group is None or group.watches.get(_key(watch.ref)) is not watch:
-            return None
-        return group
+        return None if group is None else group.find(ref)
 
     def hurry(self, watch: Watch) -> None:
         """Look at a task now, because something happened to it."""
         watch.hurried = True  # a look that is under way may have come too early
-        if watch in self._schedule:
+        if watch.appointed:
             now = asyncio.get_running_loop().time()
-            self._appoint(watch, max(now, watch.earliest))
+            self._schedule.add(watch, max(now, watch.earliest))
             self._ring()
 
     def tell(self, ref: TaskRef, looker: Looker, status: TaskStatus) -> None:
@@ -359,27 +320,24 @@ class Watcher:
                 watch.fail(error)
 
     def _forget(self, watch: Watch) -> None:
-        group = self._group_of(watch)
+        group = watch.group
         if group is None:
             return
-        del group.watches[_key(watch.ref)]
+        group.drop(watch)
         self._schedule.remove(watch)
         self._due.pop(watch, None)
-        group.due.pop(watch, None)
         if not group.watches:
             del self._groups[watch.looker]
             self._ready.pop(group, None)
         if not self._groups:
             self._ring()  # so that the loop can end
 
-    def _appoint(self, watch: Watch, due: float) -> None:
-        watch.due = due
-        self._schedule.add(watch, due)
-
     # --- what is due ---------------------------------------------------------
 
     def _fall_due(self, watch: Watch) -> None:
-        group = self._groups[watch.looker]
+        group = watch.group
+        if group is None:
+            return
         if group.lists and not watch.alone and not watch.doubts:
             group.due[watch] = None
             if not group.busy:
@@ -424,9 +382,8 @@ class Watcher:
         """Return what will be due by then and may as well be looked at now."""
         return [
             watch
-            for watch in group.watches.values()
-            if watch.due <= horizon
-            and watch in self._schedule
+            for watch in self._schedule.soon(horizon)
+            if watch.group is group
             and not watch.alone
             and not watch.doubts
             and not watch.over
@@ -444,27 +401,28 @@ class Watcher:
         self._looking.add(task)
         task.add_done_callback(self._ended)
 
-    def _plan(self, watch: Watch, least: float) -> None:
+    def _plan(self, watch: Watch, least: float, now: float) -> None:
         """Decide when to look again; forget what is over or held by nobody."""
-        group = self._group_of(watch)
+        group = watch.group
         if group is None:
             return
         if watch.over:
             self._forget(watch)
             return
-        now = asyncio.get_running_loop().time()
         wait = 0.0 if watch.hurried else self._next_wait(watch, now)
         watch.wait = max(least, wait)
-        watch.earliest = now + least
-        self._due.pop(watch, None)
-        group.due.pop(watch, None)
-        self._appoint(watch, now + watch.wait)
+        watch.earliest = now + least if least else 0.0
+        if self._due:
+            self._due.pop(watch, None)
+        if group.due:
+            group.due.pop(watch, None)
+        self._schedule.add(watch, now + watch.wait)
 
     def _next_wait(self, watch: Watch, now: float) -> float:
-        history = self._histories.get(_service(watch))
+        history = self._histories.get(_service(watch)) if self._histories else None
         if history is None or not history.learned or watch.since is None:
             return self.policy.next_wait(watch.looks, self._dice.random())
-        wait = history.next_wait(now - watch.since)
+        wait = min(LONGEST, history.next_wait(now - watch.since))
         return wait * (1 - JITTER * self._dice.random())
 
     # --- one look ------------------------------------------------------------
@@ -482,7 +440,7 @@ class Watcher:
             watch.fail(exc)
         else:
             self._after_success(watch, status)
-        self._plan(watch, least)
+        self._plan(watch, least, asyncio.get_running_loop().time())
 
     def _after_success(self, watch: Watch, status: TaskStatus) -> None:
         watch.doubts = 0
@@ -528,12 +486,13 @@ class Watcher:
         watch.failure = exc
         self.stats.failures += 1
         self._logger.info("a look at task %s failed: %s", watch.ref.id, exc)
-        asked = exc.retry_after if isinstance(exc, RateLimited) else None
         if isinstance(exc, DOUBTFUL) and not exc.retryable:
             return self._doubt(watch, exc)
+        if isinstance(exc, ResponseError):
+            watch.doubts = 0  # an answer of another kind: they are not in a row
         if not exc.retryable:
             watch.fail(exc)
-        return asked or 0.0
+        return _asked(exc)
 
     def _doubt(self, watch: Watch, exc: AsyncTasksError) -> float:
         """Believe an answer that ends a wait of hours when it has been confirmed."""
@@ -562,9 +521,10 @@ class Watcher:
         survey: Survey | None = None
         asked = 0.0
         try:
-            survey = await group.looker.survey(refs, ROWS_PER_LOOK * len(refs))
+            most = ROWS_PER_LOOK * len(refs)
+            survey = await group.looker.survey(refs, most, Seen(group))
         except AsyncTasksError as exc:
-            asked = (exc.retry_after or 0.0) if isinstance(exc, RateLimited) else 0.0
+            asked = _asked(exc)
             self._logger.info("a list of tasks could not be read: %s", exc)
         except Exception:
             self._logger.exception("a list of tasks could not be read")
@@ -578,15 +538,20 @@ class Watcher:
 
     async def _take_in(self, group: Group, survey: Survey) -> None:
         """Take in what a list showed; the loop is let go on between its parts."""
+        clock = asyncio.get_running_loop().time
+        now = clock()
         for count, ((task_id, run), status) in enumerate(survey.found.items(), 1):
             # Rows of tasks that are not due yet come for nothing.
             key = task_id if run is None else (task_id, run, None)
             watch = group.watches.get(key)
             if watch is not None:
-                self._after_success(watch, status)
-                self._plan(watch, 0.0)
+                # Most rows say nothing new: then they are the very status.
+                if status is not watch.status or watch.failure is not None:
+                    self._after_success(watch, status)
+                self._plan(watch, 0.0, now)
             if count % AT_A_TIME == 0:
                 await asyncio.sleep(0)
+                now = clock()
 
     def _after_survey(self, group: Group, watches: list[Watch], survey: Survey) -> None:
         """Judge whether the list paid, and look alone at what it lacked."""
@@ -617,20 +582,20 @@ class Watcher:
         """
         now = asyncio.get_running_loop().time()
         for watch in watches:
-            if self._group_of(watch) is None or watch.over:
+            if watch.group is None or watch.over:
                 continue
             watch.alone = watch.alone or whole
             if asked > 0:
-                self._plan(watch, asked)
+                self._plan(watch, asked, now)
             else:
                 watch.due = now
                 self._due[watch] = None
 
 
-def _key(ref: TaskRef) -> Key:
-    if ref.run is None and ref.generation is None:
-        return ref.id
-    return (ref.id, ref.run, ref.generation)
+def _asked(exc: AsyncTasksError) -> float:
+    """Return the seconds that the service wants us to wait; 0.0 if it does not say."""
+    asked = exc.retry_after if isinstance(exc, RateLimited) else None
+    return min(asked or 0.0, LONGEST)
 
 
 def _service(watch: Watch) -> object:

@@ -14,7 +14,7 @@ from urllib.request import urlopen
 
 from asynctasks import AimmsClient, PollPolicy
 from asynctasks.exceptions import InvalidState
-from asynctasks.sansio.dialect import Survey
+from asynctasks.sansio.dialect import Known, Survey
 from asynctasks.sansio.history import DurationHistory, LearnedPolicy
 from asynctasks.sansio.task import TaskRef, TaskState, TaskStatus
 from asynctasks.watcher import Watcher
@@ -125,7 +125,10 @@ class Everywhere:
         self._count(1)
         return self._status
 
-    async def survey(self, refs: Sequence[TaskRef], rows: int) -> Survey:
+    async def survey(
+        self, refs: Sequence[TaskRef], rows: int, known: Known
+    ) -> Survey:
+        del rows, known
         self._count(len(refs))
         found = {(ref.id, ref.run): self._status for ref in refs}
         return Survey(found=found, rows=len(found), whole=True)

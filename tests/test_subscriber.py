@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from asynctasks.exceptions import InvalidArgument, TaskLost
-from asynctasks.sansio.dialect import Survey
+from asynctasks.sansio.dialect import Known, Survey
 from asynctasks.sansio.events import Event, EventKind
 from asynctasks.sansio.task import TaskRef, TaskState, TaskStatus
 from asynctasks.subscriber import StatusSubscription, Subscriber, Wants
-from asynctasks.watch import Watch
+from asynctasks.watch import Group
 
 
 pytestmark = pytest.mark.virtual_time
@@ -55,7 +55,7 @@ class Followed:
 
     def __init__(self, name: str = "t1") -> None:
         self.released = 0
-        self.watch = Watch(TaskRef(id=name), self, None)
+        self.watch = Group(self, lists=False).add(TaskRef(id=name), None)
 
     origin = "http://service.test"
     merges = False
@@ -66,7 +66,9 @@ class Followed:
     async def look_once(self, ref: TaskRef) -> TaskStatus:
         return DONE
 
-    async def survey(self, refs: Sequence[TaskRef], rows: int) -> Survey:
+    async def survey(
+        self, refs: Sequence[TaskRef], rows: int, known: Known
+    ) -> Survey:
         raise AssertionError("nobody looks here")
 
     def release(self) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import pytest
 
 from asynctasks.exceptions import ServiceBroken
-from asynctasks.sansio.dialect import Survey
+from asynctasks.sansio.dialect import Known, Survey
 from asynctasks.sansio.http import Response
 from asynctasks.sansio.task import TaskRef, TaskState, TaskStatus
-from asynctasks.watch import Watch
+from asynctasks.watch import Group, Watch
 
 
 QUEUED = TaskStatus(state=TaskState.QUEUED, word="queued")
@@ -33,12 +33,14 @@ class Looker:
     async def look_once(self, ref: TaskRef) -> TaskStatus:
         raise NotImplementedError
 
-    async def survey(self, refs: Sequence[TaskRef], rows: int) -> Survey:
+    async def survey(
+        self, refs: Sequence[TaskRef], rows: int, known: Known
+    ) -> Survey:
         raise NotImplementedError
 
 
 def watch_of(since: float | None = None) -> Watch:
-    return Watch(TaskRef(id="t1"), Looker(), since)
+    return Group(Looker(), lists=False).add(TaskRef(id="t1"), since)
 
 
 def test_token_is_the_lookers() -> None:

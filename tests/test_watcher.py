@@ -30,7 +30,7 @@ from asynctasks.exceptions import (
     TaskLost,
     UnexpectedContent,
 )
-from asynctasks.sansio.dialect import Survey
+from asynctasks.sansio.dialect import Known, Survey
 from asynctasks.sansio.history import LearnedPolicy
 from asynctasks.sansio.http import Response
 from asynctasks.sansio.schedule import PollPolicy
@@ -80,7 +80,9 @@ class Looker:
     def token_of(self, ref: TaskRef) -> str:
         return f"token-{ref.id}"
 
-    async def survey(self, refs: Sequence[TaskRef], rows: int) -> Survey:
+    async def survey(
+        self, refs: Sequence[TaskRef], rows: int, known: Known
+    ) -> Survey:
         raise AssertionError("it has no list")
 
     async def look_once(self, ref: TaskRef) -> TaskStatus:
@@ -626,7 +628,9 @@ class Lister:
             raise self.single
         return self.status_of(ref.id)
 
-    async def survey(self, refs: Sequence[TaskRef], rows: int) -> Survey:
+    async def survey(
+        self, refs: Sequence[TaskRef], rows: int, known: Known
+    ) -> Survey:
         self.lists.append((now(), len(refs)))
         await asyncio.sleep(self.takes)
         if self.broken is not None:
@@ -942,7 +946,9 @@ async def test_runs_of_a_recurring_task_are_found(watcher: Watcher) -> None:
     look = Lister({})
     runs = {0: DONE, 1: RUNNING, 2: QUEUED}
 
-    async def survey(refs: Sequence[TaskRef], rows: int) -> Survey:
+    async def survey(
+        refs: Sequence[TaskRef], rows: int, known: Known
+    ) -> Survey:
         found: dict[tuple[str, int | None], TaskStatus] = {
             ("r", run): status for run, status in runs.items()
         }
@@ -1235,12 +1241,14 @@ class Moody(Lister):
             raise self.mood
         return status
 
-    async def survey(self, refs: Sequence[TaskRef], rows: int) -> Survey:
+    async def survey(
+        self, refs: Sequence[TaskRef], rows: int, known: Known
+    ) -> Survey:
         self.broken = self.mood if isinstance(self.mood, Exception) else None
         self.takes = 0.7 if self.mood == "slow" else 0.0
         self.strangers = 1000 if self.mood == "cut" else 0
         self.lacks = set(names(4)) if self.mood == "lacking" else set()
-        return await super().survey(refs, rows)
+        return await super().survey(refs, rows, known)
 
 
 class WatcherModel:

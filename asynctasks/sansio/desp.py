@@ -42,6 +42,7 @@ from .desp_resources import REFERENCES, RESOURCES, Resource, build_list, referen
 from .dialect import (
     Capabilities,
     Dialect,
+    Known,
     Launched,
     Page,
     Payload,
@@ -370,14 +371,16 @@ class DespDialect(Dialect):
         where = {"projection": "shortJob"}
         return attrs.evolve(super().build_survey(refs), where=where, sort="id,desc")
 
-    def survey(self, refs: Sequence[TaskRef], rows: int) -> Flow[Survey]:
+    def survey(
+        self, refs: Sequence[TaskRef], rows: int, known: Known | None = None
+    ) -> Flow[Survey]:
         """
         Look at several jobs through the list.
 
         What a row cannot tell is left to a look at the job: how the sub-jobs of a
         parent are, why a job failed, and whether it is the end before a relaunch.
         """
-        survey = yield from super().survey(refs, rows)
+        survey = yield from super().survey(refs, rows, known)
         relaunched = {ref.id for ref in refs if ref.generation is not None}
         found = {
             key: status

@@ -18,7 +18,7 @@ import attrs
 
 from .answers import expect
 from .http import Body, Flow, Request, Response
-from .task import TaskRef, TaskState, TaskStatus
+from .task import TaskRef, TaskState, TaskStatus, merge_status
 from ..exceptions import RemoteProtocolError, UnsupportedOperation
 
 
@@ -190,6 +190,9 @@ class Survey:
     """Whether the list was read to its end: what it lacks is not in it."""
 
 
+Known = Mapping[str, TaskStatus | None]
+"""By id, the tasks whose rows are of interest, as they were last seen."""
+
 SURVEY_PAGE = 500
 """Rows asked for at a time; a service that gives fewer is asked again."""
 
@@ -283,13 +286,17 @@ class Dialect(ABC):
 
     # --- many tasks at once --------------------------------------------------
 
-    def survey(self, refs: Sequence[TaskRef], rows: int) -> Flow[Survey]:
+    def survey(
+        self, refs: Sequence[TaskRef], rows: int, known: Known | None = None
+    ) -> Flow[Survey]:
         """
         Look at several tasks through the list of tasks.
 
         Args:
             refs: the tasks; the list is read until all of them were seen.
             rows: how many rows may be read, or a few more: pages are read whole.
+            known: what is known of all tasks of interest: other rows are passed
+                over, and one that says nothing new gives the very status again.
         """
         wanted = {(ref.id, ref.run) for ref in refs}
         found: dict[tuple[str, int | None], TaskStatus] = {}
@@ -301,8 +308,7 @@ class Dialect(ABC):
             page = yield from self.select(self.task_resource, query)
             read += len(page.rows)
             for row in page.rows:
-                self._survey_row(row, found)
-            wanted -= found.keys()
+                wanted.difference_update(self._survey_row(row, found, known))
             query = page.next
             if not page.rows:
                 break  # such pages may have no end
@@ -312,15 +318,34 @@ class Dialect(ABC):
         self,
         row: Mapping[str, Any],
         found: dict[tuple[str, int | None], TaskStatus],
-    ) -> None:
-        try:
-            ref, status = self.parse_row(row)
-        except RemoteProtocolError:
-            return  # an odd task must not hide the others; it is looked at by itself
-        found[ref.id, ref.run] = status
-        last = found.get((ref.id, None))
-        if last is None or (last.run or 0) <= (ref.run or 0):
-            found[ref.id, None] = status
+        known: Known | None = None,
+    ) -> tuple[tuple[str, int | None], ...]:
+        """Take in a row; return what it tells of: a task, or a run and the last one."""
+        task_id = self.row_id(row)
+        last = None
+        if known is not None and task_id is not None:
+            if task_id not in known:
+                return ()
+            last = known[task_id]
+        if last is not None and task_id is not None and last.raw == row:
+            status, run = last, last.run
+        else:
+            try:
+                ref, status = self.parse_row(row)
+            except RemoteProtocolError:
+                return ()  # it must not hide the others; it is looked at by itself
+            task_id, run = ref.id, ref.run
+        return _note(found, task_id, run, status)
+
+    def row_id(self, row: Mapping[str, Any]) -> str | None:
+        """
+        Return the id in a row of the list of tasks.
+
+        It spares reading all of a row that is of no interest. None where it takes
+        more than a look at ``id``.
+        """
+        value = row.get("id")
+        return value if isinstance(value, str) else None
 
     def build_survey(self, refs: Sequence[TaskRef]) -> Query:
         """Say which part of the list of tasks shows these."""
@@ -375,6 +400,24 @@ class Dialect(ABC):
 
     def _refuse(self, resource: str, verb: str) -> Flow[Never]:
         return _refused(self.capabilities.refusal(resource, verb, self.title))
+
+
+def _note(
+    found: dict[tuple[str, int | None], TaskStatus],
+    task_id: str,
+    run: int | None,
+    status: TaskStatus,
+) -> tuple[tuple[str, int | None], ...]:
+    """Keep what a row says; of two rows about one task the further one counts."""
+    key, last = (task_id, run), (task_id, None)
+    before = found.get(key)
+    found[key] = status if before is None else merge_status(before, status)
+    if run is None:
+        return (key,)
+    latest = found.get(last)
+    if latest is None or (latest.run or 0) <= run:
+        found[last] = found[key]
+    return key, last
 
 
 def _refused(error: UnsupportedOperation) -> Flow[Never]:

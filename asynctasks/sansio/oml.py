@@ -21,6 +21,7 @@ from .answers import expect, field, refusal
 from .dialect import (
     Capabilities,
     Dialect,
+    Known,
     Launched,
     Page,
     Prepared,
@@ -267,8 +268,11 @@ class OmlDialect(Dialect):
             return status
         raise refusal(response)
 
-    def survey(self, refs: Sequence[TaskRef], rows: int) -> Flow[Survey]:
+    def survey(
+        self, refs: Sequence[TaskRef], rows: int, known: Known | None = None
+    ) -> Flow[Survey]:
         """Look at several jobs through the list, which is neither cut nor paged."""
+        del known
         listed = yield from self._rows("tasks")
         if len(listed) > rows:
             # Jobs of half a year may be in it: that does not pay.

@@ -13,7 +13,7 @@ import attrs
 __all__ = ["TaskRef", "TaskState", "TaskStatus", "merge_status"]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, weakref_slot=False)  # there may be very many
 class TaskRef:
     """Which task: everything a service needs to be asked about it. No secrets."""
 

@@ -17,6 +17,7 @@ from .answers import expect, field
 from .dialect import (
     Capabilities,
     Dialect,
+    Known,
     Launched,
     Page,
     Prepared,
@@ -177,7 +178,9 @@ class VantiqDialect(Dialect):
 
     # --- many tasks at once --------------------------------------------------
 
-    def survey(self, refs: Sequence[TaskRef], rows: int) -> Flow[Survey]:
+    def survey(
+        self, refs: Sequence[TaskRef], rows: int, known: Known | None = None
+    ) -> Flow[Survey]:
         """Look at several tasks by their ids; no row is read in vain."""
         del rows
         found: dict[tuple[str, int | None], TaskStatus] = {}
@@ -188,7 +191,7 @@ class VantiqDialect(Dialect):
             page = yield from self.select("tasks", query)
             read += len(page.rows)
             for row in page.rows:
-                self._survey_row(row, found)
+                self._survey_row(row, found, known)
         return Survey(found=found, rows=read, whole=True)
 
     def select(self, resource: str, query: Query) -> Flow[Page]:

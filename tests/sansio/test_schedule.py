@@ -81,83 +81,129 @@ def test_unusable_numbers_are_refused(name: str, value: float) -> None:
 # --- the schedule ------------------------------------------------------------
 
 
+class Item:
+    """Something that is due at times, and shows its name."""
+
+    def __init__(self, name: object) -> None:
+        self.name = name
+        self.due = 0.0
+        self.appointed = False
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+
+def names(items: list[Item]) -> list[object]:
+    return [item.name for item in items]
+
+
 def test_empty_schedule() -> None:
     """Nothing is due in an empty schedule."""
-    schedule: Schedule[str] = Schedule()
+    schedule: Schedule[Item] = Schedule()
 
     assert (0, None, []) == (len(schedule), schedule.next_due(), schedule.pop_due(9e9))
 
 
-def test_keys_come_in_order() -> None:
+@pytest.mark.parametrize("scale", [0.001, 0.1, 1.0, 1000.0])
+def test_appointments_come_in_order(scale: float) -> None:
     """What is due comes earliest first, then as it was added; the rest stays."""
-    schedule: Schedule[str] = Schedule()
-    for key, due in [("c", 3.0), ("a", 1.0), ("b", 2.0), ("a2", 1.0)]:
-        schedule.add(key, due)
+    schedule: Schedule[Item] = Schedule()
+    items = {name: Item(name) for name in ("c", "a", "b", "a2")}
+    for name, due in [("c", 3.0), ("a", 1.0), ("b", 2.0), ("a2", 1.0)]:
+        schedule.add(items[name], due * scale)
 
-    assert ["a", "a2", "b"] == schedule.pop_due(2.0)
-    assert (3.0, True, False) == (schedule.next_due(), "c" in schedule, "a" in schedule)
+    assert ["a", "a2", "b"] == names(schedule.pop_due(2.0 * scale))
+    assert (3.0 * scale, 1) == (schedule.next_due(), len(schedule))
+    assert (True, False) == (items["c"].appointed, items["a"].appointed)
 
 
 def test_a_new_time_replaces_the_old_one() -> None:
-    """A key is due once, at the time that was named last."""
-    schedule: Schedule[str] = Schedule()
-    schedule.add("a", 1.0)
-    schedule.add("a", 5.0)
+    """An appointment counts once, at the time that was named last."""
+    schedule: Schedule[Item] = Schedule()
+    item = Item("a")
+    for due in (1.0, 9.0, 5.0):
+        schedule.add(item, due)
 
     assert [] == schedule.pop_due(4.0)
-    assert ["a"] == schedule.pop_due(5.0)
+    assert ["a"] == names(schedule.pop_due(5.0))
+    assert (0, []) == (len(schedule), schedule.pop_due(99.0))
 
 
-def test_keys_need_no_order() -> None:
-    """Keys that cannot be compared may be due at the same time."""
-    schedule: Schedule[object] = Schedule()
-    keys = [object(), object(), object()]
-    for key in keys:
-        schedule.add(key, 1.0)
+def test_what_is_added_late_comes_in_order() -> None:
+    """The page that is open takes what is due before the rest of it."""
+    schedule: Schedule[Item] = Schedule()
+    schedule.add(Item("last"), 10.05)
+    first_due = schedule.next_due()
+    for name, due in [("second", 10.01), ("first", 3.0), ("third", 10.01)]:
+        schedule.add(Item(name), due)
 
-    assert keys == schedule.pop_due(1.0)
+    assert (10.05, 3.0) == (first_due, schedule.next_due())
+    assert ["first", "second", "third"] == names(schedule.pop_due(10.04))
 
 
-def test_moving_keys_does_not_grow_the_heap() -> None:
-    """Keys that are moved over and over leave a bounded number of old entries."""
-    schedule: Schedule[int] = Schedule()
+def test_what_comes_soon_stays() -> None:
+    """What will be due by a time can be looked at, in order, without taking it."""
+    schedule: Schedule[Item] = Schedule()
+    items = [Item(number) for number in range(6)]
+    for item, due in zip(items, [5.0, 0.2, 0.1, 0.7, 2.0, 0.3], strict=True):
+        schedule.add(item, due)
+    schedule.next_due()  # opens a page
+    schedule.remove(items[5])
+
+    assert [2, 1, 3] == names(schedule.soon(1.0))
+    assert (5, []) == (len(schedule), schedule.soon(0.05))
+
+
+@pytest.mark.parametrize("step", [0.001, 1.0])
+def test_moving_appointments_keeps_the_calendar_small(step: float) -> None:
+    """Those that are moved over and over leave a bounded number of old places."""
+    schedule: Schedule[Item] = Schedule()
+    items = [Item(number) for number in range(3)]
     for turn in range(10_000):
-        schedule.add(turn % 3, float(turn))
+        schedule.add(items[turn % 3], turn * step)
+    places = len(schedule._items) + sum(map(len, schedule._pages.values()))
 
     assert 3 == len(schedule)
-    assert len(schedule._heap) <= 2 * 3 + 65
+    assert places <= 2 * 3 + 65
 
 
 STEPS = st.one_of(
-    st.tuples(st.just("add"), st.integers(0, 5), st.integers(0, 20)),
+    st.tuples(st.just("add"), st.integers(0, 5), st.integers(0, 60)),
     st.tuples(st.just("remove"), st.integers(0, 5), st.just(0)),
-    st.tuples(st.just("pop"), st.just(0), st.integers(0, 20)),
+    st.tuples(st.just("pop"), st.just(0), st.integers(0, 60)),
+    st.tuples(st.just("soon"), st.just(0), st.integers(0, 60)),
 )
 
 
-@given(st.lists(STEPS, max_size=200))
-def test_schedule_behaves_as_a_dictionary(steps: list[tuple[str, int, int]]) -> None:
-    """Whatever is done to it, it says what a dict from key to time would say."""
-    schedule: Schedule[int] = Schedule()
-    model: dict[int, float] = {}
+@given(st.lists(STEPS, max_size=200), st.sampled_from([0.01, 0.05, 1.0]))
+def test_schedule_behaves_as_a_dictionary(
+    steps: list[tuple[str, int, int]], scale: float
+) -> None:
+    """Whatever is done to it, it says what a dict from name to time would say."""
+    schedule: Schedule[Item] = Schedule()
+    items = [Item(number) for number in range(6)]
+    model: dict[object, float] = {}
     for verb, key, time in steps:
+        due = time * scale
+        expected = {name: at for name, at in model.items() if at <= due}
         if verb == "add":
-            schedule.add(key, float(time))
-            model.pop(key, None)  # the order of equal times is that of adding
-            model[key] = float(time)
+            schedule.add(items[key], due)
+            model[key] = due
         elif verb == "remove":
-            schedule.remove(key)
+            schedule.remove(items[key])
             model.pop(key, None)
         else:
-            due = sorted((k for k in model if model[k] <= time), key=model.__getitem__)
-            for each in due:
-                del model[each]
+            take = schedule.pop_due if verb == "pop" else schedule.soon
+            found = take(due)
 
-            assert due == schedule.pop_due(float(time))
-        expected = (set(model), len(model), min(model.values(), default=None))
-        keys = {key for key in range(6) if key in schedule}
+            assert sorted(expected.values()) == [item.due for item in found]
+            assert expected == {item.name: item.due for item in found}
+            if verb == "pop":
+                model = {name: at for name, at in model.items() if at > due}
+        known = {item.name for item in items if item.appointed}
 
-        assert expected == (keys, len(schedule), schedule.next_due())
+        assert (set(model), len(model)) == (known, len(schedule))
+        assert min(model.values(), default=None) == schedule.next_due()
 
 
 @given(
