@@ -35,13 +35,15 @@ BOM = b"\xef\xbb\xbf"
 LONG = 19
 """Digits from which on an integer may have more than 64 bits; orjson rounds those."""
 
-LONG_INTEGER = re.compile(rb"\d{%d}" % LONG)
+LONG_INTEGER = b"0" * 19
+"""So many digits orjson may turn into a float: beyond 64 bits."""
 
 LONG_PATH = 100
 """Characters of the path of a value that an error shows."""
 
-NO_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
-"""What is dropped to count digits, which is many times faster than to search."""
+DIGITS_ALIKE = bytes(0x30 if byte in b"0123456789" else 0x20 for byte in range(256))
+"""Makes a zero of each digit: a long integer is then a text, found very much faster
+than by a regular expression."""
 
 SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 """Where a surrogate is written as an escape; only then it may be a lone one."""
@@ -66,8 +68,7 @@ def loads_stdlib(data: bytes) -> Any:
 
 def loads_orjson(data: bytes) -> Any:
     """Read JSON with orjson; see the module for the contract."""
-    few = len(data.translate(None, NO_DIGITS)) < LONG
-    if not few and LONG_INTEGER.search(data):
+    if LONG_INTEGER in data.translate(DIGITS_ALIKE):
         return loads_stdlib(data)  # orjson would silently round it
     try:
         return orjson.loads(data.removeprefix(BOM))
