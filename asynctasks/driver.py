@@ -409,7 +409,9 @@ class Driver:
         if kept is not None:
             return kept[1]
         signed = Headers(headers).replaced(extra)
-        if isinstance(headers, Headers) and len(self._kept) < KEPT:
+        if isinstance(headers, Headers):  # others may change
+            if len(self._kept) >= KEPT:
+                self._kept.clear()
             self._kept[id(headers)] = (headers, signed)
         return signed
 

@@ -10,7 +10,7 @@ from urllib.request import Request, urlopen
 
 import aiohttp
 
-from asynctasks import AimmsClient, PollPolicy, as_completed
+from asynctasks import AimmsClient, PollPolicy
 
 from .measure import Contestant, Figure, Verdict, compare
 
@@ -105,9 +105,7 @@ def lives(url: str, count: int) -> dict[str, Contestant]:
             url, app="Bench", version="1", api_key="key", poll=even, width=4 * AT_ONCE
         )
         async with client:
-            submits = (client.submit("bench", INPUTS) for _ in range(count))
-            async for task in as_completed(await asyncio.gather(*submits)):
-                await task.result()
+            await asyncio.gather(*(client.run("bench", INPUTS) for _ in range(count)))
         return count
 
     return {

@@ -21,6 +21,7 @@ from urllib.parse import parse_qs
 
 
 ROOTS = (b"/api/v2/tasks", b"/pro-api/v2/tasks")
+"""A server without a list that is used, and one with: each has tasks of its own."""
 
 LIST_LIMIT = 100
 
@@ -29,6 +30,7 @@ class World:
     """The tasks: when each is over, and how often it must be looked at before."""
 
     def __init__(self) -> None:
+        self.of: dict[bytes, dict[bytes, list[float]]] = {root: {} for root in ROOTS}
         self.tasks: dict[bytes, list[float]] = {}
         self.requests = 0
 
@@ -77,6 +79,7 @@ class World:
         root = next((root for root in ROOTS if path.startswith(root)), None)
         if root is None:
             return json.dumps({"_id": "1", "name": "row"}).encode()
+        self.tasks = self.of[root]
         parts = path[len(root) :].strip(b"/").split(b"/")
         if method == b"POST":
             return self.submit(body)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 import math
 import re
 from typing import Any, ClassVar
@@ -80,6 +81,14 @@ RESULT_WAITS = (0.25, 0.5, 1.0)
 """Seconds between tries for a result that a finished task does not have yet."""
 
 JSON = Headers({"Accept": "application/json"})
+
+
+@lru_cache(maxsize=16)
+def _sends(content_type: str | None) -> Headers:
+    """Return the headers of a body; the same ones, so that they are signed once."""
+    if content_type is None:
+        return JSON
+    return JSON.replaced({"Content-Type": content_type})
 
 
 def _name(kind: str, value: str) -> str:
@@ -204,15 +213,14 @@ class AimmsDialect(Dialect):
             "scheduleIn": _option(options, "schedule_in", duration_text),
             "scheduleInterval": _option(options, "schedule_every", duration_text),
         }
-        headers = dict(JSON)
-        if prepared.payload.content_type is not None:
-            headers["Content-Type"] = prepared.payload.content_type
+        headers = _sends(prepared.payload.content_type)
         if "task_state_hook" in options:
-            headers["taskStateHook"] = _hook(options["task_state_hook"])
+            hook = {"taskStateHook": _hook(options["task_state_hook"])}
+            headers = headers.replaced(hook)
         return Request(
             "POST",
             join_query(self._submit_path(prepared.service), query),
-            Headers(headers),
+            headers,
             prepared.payload.body,
             # A second POST can start a second task: nothing documents otherwise.
             replayable=False,
@@ -313,7 +321,7 @@ class AimmsDialect(Dialect):
         if how not in INTERRUPTS:
             raise InvalidArgument("how", how, f"choose one of {', '.join(INTERRUPTS)}")
         body = codec.dumps({"setstatus": how})
-        headers = Headers({**JSON, "Content-Type": "application/json"})
+        headers = _sends("application/json")
         return Request("PUT", self._task(ref), headers, body, replayable=True)
 
     def delete(self, ref: TaskRef) -> Flow[None]:
