@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from .exceptions import VantiqException as VantiqException
     from .handle import TaskHandle as TaskHandle
     from .journal import Journal as Journal
+    from .journalled import JournalledTask as JournalledTask
     from .manners import Cleanup as Cleanup
     from .manners import Decode as Decode
     from .manners import RemotePolicy as RemotePolicy
@@ -176,6 +177,7 @@ _MODULES = {
     ),
     ".handle": ("TaskHandle",),
     ".journal": ("Journal",),
+    ".journalled": ("JournalledTask",),
     ".manners": ("Cleanup", "Decode", "RemotePolicy"),
     ".oml": ("OmlClient",),
     ".recurring": ("RecurringTask",),
@@ -266,6 +268,7 @@ __all__ = [
     "JournalError",
     "JournalFull",
     "JournalLocked",
+    "JournalledTask",
     "LocalProtocolError",
     "LocalServer",
     "LogLine",

@@ -126,8 +126,8 @@ class BatchSubmitter:
             accepted.
         submits: submits at the same time. By default 1 where only the service's list
             can settle a lost answer; else as many as the client's lane has. With more
-            than the default, an answer that is lost can only be settled if nothing at
-            all is found.
+            than the default, answers that are lost together, as when the process is
+            killed, are unknown, unless the service's list has nothing at all.
         inline: bytes of a result that are kept in the journal; larger ones go to
             *results*.
         results: the folder of large results; by default beside the journal, its name

@@ -1,5 +1,5 @@
 """
-The journal of a batch: one SQLite file, one row per item, one thread that writes.
+A journal: one SQLite file, one row for each submit, one thread that writes.
 
 What :class:`Journal` acknowledged survives the death of the process.
 """

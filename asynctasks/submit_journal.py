@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncGenerator
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 import uuid
@@ -99,11 +99,14 @@ class SubmitJournal:
         return await asyncio.shield(self._opening)
 
     async def _open(self) -> JournalBook:
-        journal = await Journal.open(self._path, self._remote.facts)
-        self._count = await journal.unseen()
-        for entry in await journal.select(ItemState.INTENDED):
-            self._doubts.add(entry)
-        return JournalBook(journal, self._remote.reconcile)
+        async with AsyncExitStack() as stack:
+            opening = Journal.open(self._path, self._remote.facts)
+            journal = await stack.enter_async_context(await opening)
+            self._count = await journal.unseen()
+            for entry in await journal.select(ItemState.INTENDED):
+                self._doubts.add(entry)
+            stack.pop_all()
+            return JournalBook(journal, self._remote.reconcile)
 
     async def aclose(self) -> None:
         """Let submits that are sent come to their end, stop the rest, and close."""

@@ -181,9 +181,9 @@ TASK_CLIENTS = [
     Maker("desp-basic", desp_basic, API_KEY, resource="jobs"),
     Maker("desp-bearer", desp_bearer, BEARER, resource="jobs"),
     Maker("desp-oauth2", desp_oauth, PASSWORD, resource="jobs"),
-    Maker("oml-v1", oml("v1", **CREDENTIALS), PASSWORD, resource="jobs"),
-    Maker("oml-v2", oml("v2", **CREDENTIALS), PASSWORD, resource="jobs"),
-    Maker("oml-token", oml("v2", token=BEARER), BEARER, resource="jobs"),
+    Maker("oml-v1", oml("v1", **CREDENTIALS), PASSWORD),
+    Maker("oml-v2", oml("v2", **CREDENTIALS), PASSWORD),
+    Maker("oml-token", oml("v2", token=BEARER), BEARER),
     Maker("vantiq-tasks", vantiq_tasks, PASSWORD),
 ]
 

@@ -62,7 +62,7 @@ ROOMS_OF_SEVERAL = {"cli", "config", "integrations", "sansio", "server", "transp
 
 DIALECTS = {"aimms", "desp", "oml", "vantiq"}
 
-AIOHTTP = {"transport", "server.app", "integrations.aiohttp"}
+AIOHTTP = {"transport", "server.app", "server.wire", "integrations.aiohttp"}
 """The only modules that import aiohttp, but for annotations."""
 
 OPTIONAL = {

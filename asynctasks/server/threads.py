@@ -21,11 +21,15 @@ T = TypeVar("T")
 
 Work = Callable[[], None]
 
+MOMENT = 0.001
+"""Seconds after which threads are looked at again that are about to end."""
+
 
 class Threads:
     """As many threads as are needed; one that has nothing to do is used again."""
 
     def __init__(self) -> None:
+        self._threads: dict[SimpleQueue[Work | None], threading.Thread] = {}
         self._idle: list[SimpleQueue[Work | None]] = []
         self._closed = False
 
@@ -54,16 +58,28 @@ class Threads:
         outcome = await ended
         return outcome()
 
-    def close(self) -> None:
-        """Let the threads end: the idle ones now, the others when they have done."""
+    async def aclose(self, seconds: float) -> None:
+        """
+        Let the threads end: the idle ones now, the others when they have done.
+
+        Args:
+            seconds: how long to wait for the idle ones, which takes a moment.
+        """
         self._closed = True
+        ending = [self._threads[queue] for queue in self._idle]
         for queue in self._idle:
             queue.put(None)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        # Nothing tells of the end of a thread but the thread that waits for it.
+        while any(each.is_alive() for each in ending) and loop.time() < until:  # noqa: ASYNC110
+            await asyncio.sleep(MOMENT)
 
     def _start(self) -> SimpleQueue[Work | None]:
         queue: SimpleQueue[Work | None] = SimpleQueue()
         thread = threading.Thread(target=self._serve, args=(queue,), daemon=True)
         thread.name = "asynctasks"
+        self._threads[queue] = thread
         thread.start()
         return queue
 

@@ -201,7 +201,7 @@ class Worker:
         for each in left:
             each.cancel()
         await unended(left, GRACE)
-        self._threads.close()
+        await self._threads.aclose(GRACE)
 
     # --- answers -------------------------------------------------------------
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 import json
-import logging
 from pathlib import Path
 import subprocess
 import sys
-from types import SimpleNamespace
 from typing import Any
 
 from aiohttp import (
@@ -26,7 +24,7 @@ from blockbuster import blockbuster_ctx
 import pytest
 
 from asynctasks.exceptions import ConfigError, InvalidState
-from asynctasks.server.app import HttpLog, LocalServer, drop
+from asynctasks.server.app import LocalServer
 from asynctasks.server.faults import Fault
 from asynctasks.server.simulator import Simulator
 from tests.server import staged
@@ -217,13 +215,6 @@ async def test_dropped_connection(client: Client, drop: Any, expected: int) -> N
     assert expected == client.server.simulator.submissions.total()
 
 
-def test_drop_what_is_gone() -> None:
-    """A connection that is gone already need not be broken."""
-    gone: Any = SimpleNamespace(transport=None)
-
-    assert 200 == drop(gone).status
-
-
 async def test_hook() -> None:
     """A task-state hook on this machine hears of every change; redirects are left."""
     heard: list[tuple[str, str]] = []
@@ -299,47 +290,6 @@ async def test_failed_start(tmp_path: Path) -> None:
         url = server.url
 
     assert url.startswith("http://127.0.0.1")
-
-
-async def test_requests_that_are_none(caplog: pytest.LogCaptureFixture) -> None:
-    """What is no HTTP is refused, and told of in one line without a traceback."""
-    caplog.set_level("INFO")
-    async with LocalServer() as server:
-        port = int(server.url.rpartition(":")[2])
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"GET / HTTP/1.1\r\nX: " + b"x" * 10_000 + b"\r\n\r\n")
-        answer = await reader.read()
-        writer.close()
-        await writer.wait_closed()
-
-    assert b"400" == answer.split()[1]
-    assert [("a request could not be read: LineTooLong", None)] == [
-        (record.message, record.exc_info) for record in caplog.records
-    ]
-
-
-def test_own_faults_are_told(caplog: pytest.LogCaptureFixture) -> None:
-    """A fault of the server itself is logged with its traceback."""
-    log = HttpLog(logging.getLogger("asynctasks.server"), {})
-    log.exception("Error handling request from %s", "me", exc_info=KeyError("x"))  # noqa: LOG004 - as aiohttp does
-
-    assert "Error handling request from me" == caplog.messages[0]
-    assert "KeyError: 'x'" in caplog.text
-
-
-async def test_header_that_is_no_text(client: Client) -> None:
-    """Bytes of a header that are no UTF-8 are read as Latin 1, and do no harm."""
-    port = int(client.server.url.rpartition(":")[2])
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    lines = ["GET /api/v2/echo HTTP/1.1", "Host: localhost", "Connection: close"]
-    writer.write(
-        "\r\n".join([*lines, "Authorization: Basic \xff", "", ""]).encode("latin-1")
-    )
-    answer = await reader.read()
-    writer.close()
-    await writer.wait_closed()
-
-    assert b"200" == answer.split()[1]
 
 
 async def test_states() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 import sys
 import threading
 from typing import Any
@@ -55,11 +55,11 @@ class Stage:
 
 
 @pytest.fixture
-def stage() -> Iterator[Stage]:
+async def stage() -> AsyncIterator[Stage]:
     """Give a place to run functions."""
     stage = Stage()
     yield stage
-    stage.threads.close()
+    await stage.threads.aclose(20)
 
 
 async def test_async(stage: Stage) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 import threading
 
 import pytest
@@ -12,11 +12,11 @@ from asynctasks.server.threads import Threads
 
 
 @pytest.fixture
-def threads() -> Iterator[Threads]:
+async def threads() -> AsyncIterator[Threads]:
     """Give threads that end with the test."""
     threads = Threads()
     yield threads
-    threads.close()
+    await threads.aclose(20)
 
 
 async def test_returned(threads: Threads) -> None:
@@ -39,24 +39,26 @@ async def test_used_again(threads: Threads) -> None:
     assert (1, True) == (len(set(first)), other not in first)
 
 
-async def test_closed(threads: Threads) -> None:
-    """Idle threads end when they are told to, others when they have done."""
+async def test_closed() -> None:
+    """Idle threads have ended when closing has; others end when they have done."""
+    threads = Threads()
     release = threading.Event()
-    found = [await threads.run(threading.current_thread)]
+    found: list[threading.Thread] = []
 
     def block() -> None:
         found.append(threading.current_thread())
         release.wait(20)
 
-    both = [asyncio.create_task(threads.run(block)) for _ in range(2)]
+    busy = asyncio.create_task(threads.run(block))
     await asyncio.sleep(0)
-    threads.close()
+    idle = await threads.run(threading.current_thread)
+    await threads.aclose(20)
+    alive = [idle.is_alive(), found[0].is_alive()]
     release.set()
-    await asyncio.gather(*both)
-    for each in found:
-        await asyncio.to_thread(each.join, 20)
+    await busy
+    await asyncio.to_thread(found[0].join, 20)
 
-    assert [False] * 3 == [each.is_alive() for each in found]
+    assert ([False, True], False) == (alive, found[0].is_alive())
 
 
 def explode() -> None:
@@ -101,7 +103,7 @@ async def test_cancelled(threads: Threads) -> None:
     assert (True, False, True) == (waiting.cancelled(), was_ended, ended.is_set())
 
 
-def test_closed_loop(threads: Threads) -> None:
+def test_closed_loop() -> None:
     """A function that outlives its loop ends without a word, and keeps nobody."""
     started, release = threading.Event(), threading.Event()
     found: list[threading.Thread] = []
@@ -112,12 +114,13 @@ def test_closed_loop(threads: Threads) -> None:
         release.wait(20)
 
     async def leave() -> None:
+        threads = Threads()
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(threads.run(block), 0.01)
+        await threads.aclose(20)
 
     asyncio.run(leave())
     started.wait(20)
-    threads.close()
     release.set()
     found[0].join(20)
 

@@ -16,6 +16,7 @@ from asynctasks import (
     Dialect,
     Event,
     EventKind,
+    JournalledTask,
     NotFound,
     PatienceExceeded,
     PollPolicy,
@@ -135,6 +136,16 @@ async def rows(client: TaskClient) -> None:
         assert_type(group.create_task(client.select("tasks")), asyncio.Task[list[Row]])
     assert_type(await client.count("tasks"), int)
     assert_type(await client.delete_one("tasks", "1"), bool)
+
+
+async def journalled(client: TaskClient) -> None:
+    """What a journal gives back has a task, or candidates."""
+    async for each in client.journalled():
+        assert_type(each, JournalledTask)
+        assert_type(each.task, TaskHandle | None)
+        assert_type(each.candidates, tuple[TaskHandle, ...])
+        await client.acknowledge(each.task, key=each.key)
+    assert_type(await client.submit("s", 1, key="k"), TaskHandle)
 
 
 def errors(
