@@ -93,11 +93,10 @@ def _sends(content_type: str | None) -> Headers:
 
 def _name(kind: str, value: str) -> str:
     """Return a name or id of AIMMS as a path segment."""
-    encoded = segment(value, kind)
-    if encoded != value and FORBIDDEN.search(value):
+    if isinstance(value, str) and FORBIDDEN.search(value):
         remedy = "must not contain / \\ ? # % or control characters"
         raise InvalidArgument(kind, value, remedy)
-    return encoded
+    return segment(value, kind)
 
 
 @attrs.frozen(kw_only=True)

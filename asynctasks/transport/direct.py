@@ -128,19 +128,20 @@ class Direct:
             try:
                 response = await _exchange(connection, message, request, max_bytes)
             except aiohttp.ClientError as exc:
-                if clock.rang:
-                    raise TimeoutError from exc
-                if not again or not isinstance(exc, STALE):
-                    raise
-                again = False
+                if not clock.rang:
+                    if not again or not isinstance(exc, STALE):
+                        raise
+                    again = False
+                    continue
             else:
                 # A body without a length ends as well when we hang up.
-                if clock.rang:
-                    raise TimeoutError
-                return response
+                if not clock.rang:
+                    return response
             finally:
                 clock.stop()
                 connection.close()
+            # Not above: aiohttp's error must not even be the context of this one.
+            raise TimeoutError
 
     async def _connect(
         self, origin: aiohttp.ClientRequest, seconds: float
