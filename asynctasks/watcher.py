@@ -361,6 +361,8 @@ class Watcher:
     def _gather(self, group: Group, now: float) -> None:
         """Merge what is due, and what soon will be, if that pays."""
         due = list(group.due)
+        if not due:  # told so from elsewhere, while other lists were being read
+            return
         group.due.clear()
         if now >= group.again:
             group.least = MERGE_FROM
@@ -372,11 +374,12 @@ class Watcher:
             return
         for watch in soon:
             self._schedule.remove(watch)
-        for watch in due + soon:
+        due += soon
+        for watch in due:
             self._take(watch, now)
         group.busy = True
         self._lists += 1
-        self._start(self._survey(group, due + soon))
+        self._start(self._survey(group, due))
 
     def _soon(self, group: Group, now: float, horizon: float) -> list[Watch]:
         """Return what will be due by then and may as well be looked at now."""
@@ -393,8 +396,10 @@ class Watcher:
     def _take(self, watch: Watch, now: float) -> None:
         watch.looks += 1
         watch.hurried = False
-        self.stats.begun += 1
-        self.stats.late += max(0.0, now - watch.due)
+        stats = self.stats
+        stats.begun += 1
+        if now > watch.due:
+            stats.late += now - watch.due
 
     def _start(self, looking: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(looking, name="asynctasks-look")
@@ -539,23 +544,23 @@ class Watcher:
     async def _take_in(self, group: Group, survey: Survey) -> None:
         """Take in what a list showed; the loop is let go on between its parts."""
         clock = asyncio.get_running_loop().time
-        now = clock()
+        find, plan, now = group.watches.get, self._plan, clock()
         for count, ((task_id, run), status) in enumerate(survey.found.items(), 1):
             # Rows of tasks that are not due yet come for nothing.
-            key = task_id if run is None else (task_id, run, None)
-            watch = group.watches.get(key)
+            watch = find(task_id if run is None else (task_id, run, None))
             if watch is not None:
                 # Most rows say nothing new: then they are the very status.
                 if status is not watch.status or watch.failure is not None:
                     self._after_success(watch, status)
-                self._plan(watch, 0.0, now)
+                plan(watch, 0.0, now)
             if count % AT_A_TIME == 0:
                 await asyncio.sleep(0)
                 now = clock()
 
     def _after_survey(self, group: Group, watches: list[Watch], survey: Survey) -> None:
         """Judge whether the list paid, and look alone at what it lacked."""
-        lacking = [w for w in watches if (w.ref.id, w.ref.run) not in survey.found]
+        found = survey.found
+        lacking = [w for w in watches if (w.ref.id, w.ref.run) not in found]
         self.stats.surveys += 1
         self.stats.rows += survey.rows
         self.stats.surveyed += len(watches) - len(lacking)

@@ -12,6 +12,8 @@ import time
 import tracemalloc
 from urllib.request import urlopen
 
+import aiohttp
+
 from asynctasks import AimmsClient, PollPolicy
 from asynctasks.exceptions import InvalidState
 from asynctasks.sansio.dialect import Known, Survey
@@ -56,7 +58,36 @@ async def keep_fresh(url: str, count: int, seconds: float, *, merge: bool) -> fl
     return used / took
 
 
-def fresh(url: str, *, quick: bool) -> list[Verdict]:
+async def fresh_by_hand(url: str, count: int, seconds: float) -> float:
+    """Do the same with a coroutine for each task, which asks and sleeps."""
+    place = f"{url}/api/v2/tasks"
+    async with aiohttp.ClientSession() as session:
+        body = {"seconds": LONG}
+        ids = []
+        for _ in range(count):
+            async with session.post(f"{place}/bench", json=body) as answer:
+                ids.append((await answer.json())["id"])
+
+        async def keep(task_id: str) -> None:
+            state = ""
+            while state != "completed":
+                async with session.get(f"{place}/{task_id}") as answer:
+                    state = (await answer.json())["state"]
+                await asyncio.sleep(1.0)
+
+        keeping = [asyncio.ensure_future(keep(task_id)) for task_id in ids]
+        await asyncio.sleep(2.0)
+        began, burnt = time.perf_counter(), time.process_time()
+        await asyncio.sleep(seconds)
+        used = time.process_time() - burnt
+        took = time.perf_counter() - began
+        for one in keeping:
+            one.cancel()
+        await asyncio.gather(*keeping, return_exceptions=True)
+    return used / took
+
+
+def fresh(url: str, *, quick: bool) -> tuple[list[Figure], list[Verdict]]:
     """Compare list pages with polls one by one."""
     count = 200 if quick else 5_000
     seconds = 1.0 if quick else 8.0
@@ -64,8 +95,18 @@ def fresh(url: str, *, quick: bool) -> list[Verdict]:
     merged = asyncio.run(keep_fresh(url, count, seconds, merge=True))
     asked = (requests_seen(url) - before - count) / (seconds + 2.0)
     few = max(1, count // 10)  # one by one, all of them would not be fresh in time
+    by_hand = asyncio.run(fresh_by_hand(url, few, seconds)) * count / few
     singly = asyncio.run(keep_fresh(url, few, seconds, merge=False)) * count / few
-    return [
+    ways = {
+        "fresh tasks, polled one by one, by hand": by_hand,
+        "fresh tasks, polled one by one, asynctasks": singly,
+        "fresh tasks, in list pages, asynctasks": merged,
+    }
+    figures = [
+        Figure(name, (float(count),), (used / count * 1e6,))
+        for name, used in ways.items()
+    ]
+    return figures, [
         Verdict(
             "P4",
             f"{count:,} open tasks, fresh to a second: requests a second",
@@ -75,8 +116,8 @@ def fresh(url: str, *, quick: bool) -> list[Verdict]:
         ),
         Verdict(
             "P4",
-            "... CPU of polls one by one, against list pages",
-            singly / merged,
+            "... CPU of polls one by one by hand, against list pages",
+            by_hand / merged,
             20.0,
             at_least=True,
         ),
@@ -125,9 +166,7 @@ class Everywhere:
         self._count(1)
         return self._status
 
-    async def survey(
-        self, refs: Sequence[TaskRef], rows: int, known: Known
-    ) -> Survey:
+    async def survey(self, refs: Sequence[TaskRef], rows: int, known: Known) -> Survey:
         del rows, known
         self._count(len(refs))
         found = {(ref.id, ref.run): self._status for ref in refs}
@@ -210,7 +249,7 @@ def run(url: str, *, quick: bool) -> tuple[list[Figure], list[Verdict]]:
     size, cost = asyncio.run(sleepers(count, 3))
     our_size, our_cost = asyncio.run(watched(count, 3))
     waiting = f"{count:,} waiting tasks: "
-    verdicts = fresh(url, quick=quick)
+    figures, verdicts = fresh(url, quick=quick)
     verdicts += [
         Verdict(
             "P5",
@@ -227,4 +266,4 @@ def run(url: str, *, quick: bool) -> tuple[list[Figure], list[Verdict]]:
             at_least=True,
         ),
     ]
-    return [], verdicts + schedules(quick=quick)
+    return figures, verdicts + schedules(quick=quick)

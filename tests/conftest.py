@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 import gc
 import inspect
 import ipaddress
+import os
 import signal
 import sys
 from typing import Any
@@ -53,6 +54,11 @@ def pytest_configure() -> None:
     # looptime asks before every test; up to Python 3.13 that makes a loop, never
     # closed, unless somebody has said that there is none.
     asyncio.set_event_loop(None)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Run on one process more than there are cores: many tests wait for clocks."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

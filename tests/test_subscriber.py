@@ -66,9 +66,7 @@ class Followed:
     async def look_once(self, ref: TaskRef) -> TaskStatus:
         return DONE
 
-    async def survey(
-        self, refs: Sequence[TaskRef], rows: int, known: Known
-    ) -> Survey:
+    async def survey(self, refs: Sequence[TaskRef], rows: int, known: Known) -> Survey:
         raise AssertionError("nobody looks here")
 
     def release(self) -> None:

@@ -11,7 +11,7 @@ from asynctasks.exceptions import ServiceBroken
 from asynctasks.sansio.dialect import Known, Survey
 from asynctasks.sansio.http import Response
 from asynctasks.sansio.task import TaskRef, TaskState, TaskStatus
-from asynctasks.watch import Group, Watch
+from asynctasks.watch import Group, Seen, Watch
 
 
 QUEUED = TaskStatus(state=TaskState.QUEUED, word="queued")
@@ -33,9 +33,7 @@ class Looker:
     async def look_once(self, ref: TaskRef) -> TaskStatus:
         raise NotImplementedError
 
-    async def survey(
-        self, refs: Sequence[TaskRef], rows: int, known: Known
-    ) -> Survey:
+    async def survey(self, refs: Sequence[TaskRef], rows: int, known: Known) -> Survey:
         raise NotImplementedError
 
 
@@ -122,3 +120,47 @@ async def test_waiters_that_give_up_leave_nothing() -> None:
     versions = [await waiting[0], await waiting[2]]
 
     assert (2, [1, 1], None) == (left, versions, watch._waiters)
+
+
+# --- groups ------------------------------------------------------------------
+
+
+def test_group_finds_what_it_watches() -> None:
+    """Tasks of one id are told apart by run and generation; what is dropped is gone."""
+    group = Group(Looker(), lists=True)
+    refs = [
+        TaskRef(id="a"),
+        TaskRef(id="a", run=1),
+        TaskRef(id="a", run=2),
+        TaskRef(id="b", generation=1),
+    ]
+    watches = [group.add(ref, None) for ref in refs]
+    found = [group.find(ref) for ref in refs]
+    group.drop(watches[1])
+
+    assert watches == found
+    assert [False, False, False, True] == [watch.alone for watch in watches]
+    assert (None, group) == (watches[1].group, watches[2].group)
+    assert [None, watches[2]] == [group.find(ref) for ref in refs[1:3]]
+
+
+def test_seen_is_what_a_group_watches() -> None:
+    """By id, the last status; of an id with runs, that there is something to see."""
+    group = Group(Looker(), lists=True)
+    plain, run = (
+        group.add(TaskRef(id="a"), None),
+        group.add(TaskRef(id="b", run=3), 0),
+    )
+    plain.offer(RUNNING)
+    run.offer(RUNNING)
+    seen = Seen(group)
+
+    assert {"a": RUNNING, "b": None} == dict(seen)
+    assert (True, True, False) == ("a" in seen, "b" in seen, "c" in seen)
+    with pytest.raises(KeyError):
+        seen["c"]
+
+    group.drop(run)
+
+    assert {"a": RUNNING} == dict(seen)
+    assert 1 == len(seen)

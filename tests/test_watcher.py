@@ -80,9 +80,7 @@ class Looker:
     def token_of(self, ref: TaskRef) -> str:
         return f"token-{ref.id}"
 
-    async def survey(
-        self, refs: Sequence[TaskRef], rows: int, known: Known
-    ) -> Survey:
+    async def survey(self, refs: Sequence[TaskRef], rows: int, known: Known) -> Survey:
         raise AssertionError("it has no list")
 
     async def look_once(self, ref: TaskRef) -> TaskStatus:
@@ -628,9 +626,7 @@ class Lister:
             raise self.single
         return self.status_of(ref.id)
 
-    async def survey(
-        self, refs: Sequence[TaskRef], rows: int, known: Known
-    ) -> Survey:
+    async def survey(self, refs: Sequence[TaskRef], rows: int, known: Known) -> Survey:
         self.lists.append((now(), len(refs)))
         await asyncio.sleep(self.takes)
         if self.broken is not None:
@@ -946,9 +942,7 @@ async def test_runs_of_a_recurring_task_are_found(watcher: Watcher) -> None:
     look = Lister({})
     runs = {0: DONE, 1: RUNNING, 2: QUEUED}
 
-    async def survey(
-        refs: Sequence[TaskRef], rows: int, known: Known
-    ) -> Survey:
+    async def survey(refs: Sequence[TaskRef], rows: int, known: Known) -> Survey:
         found: dict[tuple[str, int | None], TaskStatus] = {
             ("r", run): status for run, status in runs.items()
         }
@@ -1241,9 +1235,7 @@ class Moody(Lister):
             raise self.mood
         return status
 
-    async def survey(
-        self, refs: Sequence[TaskRef], rows: int, known: Known
-    ) -> Survey:
+    async def survey(self, refs: Sequence[TaskRef], rows: int, known: Known) -> Survey:
         self.broken = self.mood if isinstance(self.mood, Exception) else None
         self.takes = 0.7 if self.mood == "slow" else 0.0
         self.strangers = 1000 if self.mood == "cut" else 0
@@ -1345,3 +1337,51 @@ async def test_confirming_looks_are_spaced() -> None:
     first, second, third = look.at
 
     assert (0.25, 0.5) == (round(second - first, 3), round(third - second, 3))
+
+
+async def test_task_that_ends_while_its_list_waits_for_a_place(
+    watcher: Watcher,
+) -> None:
+    """Lists wait for each other; a group that has nothing due any more is no crash."""
+    for _ in range(LISTS_AT_ONCE):
+        hold_all(watcher, lister(MERGE_FROM, takes=0.5), names(MERGE_FROM))
+    await asyncio.sleep(0)
+    look = lister(MERGE_FROM + 1)
+    waiting = hold_all(watcher, look, names(MERGE_FROM), first=RUNNING)
+    late = hold(watcher, look, "late")
+    await asyncio.sleep(0.1)
+
+    assert [] == look.lists + look.looked
+
+    watcher.tell(late.ref, look, DONE)
+    await asyncio.sleep(2)
+
+    assert [None] * MERGE_FROM == [watch.error for watch in waiting]
+    assert {MERGE_FROM} == {count for _, count in look.lists}
+
+
+async def test_answers_of_another_kind_are_no_confirmation(watcher: Watcher) -> None:
+    """404 and 500 in turn are not three 404 in a row."""
+    look = Looker(MISSING, BROKEN, MISSING, BROKEN, MISSING, BROKEN, DONE)
+
+    assert DONE == await end_of(hold(watcher, look, first=RUNNING))
+
+
+@pytest.mark.parametrize("merges", [False, True])
+async def test_nobody_makes_us_wait_for_ever(watcher: Watcher, merges: bool) -> None:
+    """Whatever a service asks for, a task is looked at once an hour at least."""
+    never = RateLimited(Response(429), retry_after=1e300)
+    if merges:
+        lists = lister(MERGE_FROM)
+        lists.broken = never
+        watches = hold_all(watcher, lists, names(MERGE_FROM))
+        await asyncio.sleep(1)
+        lists.broken = None
+        lists.ends = dict.fromkeys(lists.ends, 0.0)
+    else:
+        watches = [hold(watcher, Looker(never, DONE))]
+    begun = now()
+    for watch in watches:
+        await end_of(watch)
+
+    assert 3500 < now() - begun < 3700

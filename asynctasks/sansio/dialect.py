@@ -176,11 +176,15 @@ def note_page(query: Query, read: set[tuple[int, str | None]]) -> None:
     read.add(place)
 
 
+Place = tuple[str, int | None]
+"""The id of a task, and its run if it is one of several."""
+
+
 @attrs.frozen(kw_only=True)
 class Survey:
     """What a list said of several tasks at once."""
 
-    found: Mapping[tuple[str, int | None], TaskStatus]
+    found: Mapping[Place, TaskStatus]
     """By id and run, whatever tasks the list showed; the last run also as None."""
 
     rows: int
@@ -298,8 +302,8 @@ class Dialect(ABC):
             known: what is known of all tasks of interest: other rows are passed
                 over, and one that says nothing new gives the very status again.
         """
+        found: dict[Place, TaskStatus] = {}
         wanted = {(ref.id, ref.run) for ref in refs}
-        found: dict[tuple[str, int | None], TaskStatus] = {}
         first = self.build_survey(refs)
         size = min(first.limit or SURVEY_PAGE, rows)
         query: Query | None = attrs.evolve(first, limit=size)
@@ -308,7 +312,7 @@ class Dialect(ABC):
             page = yield from self.select(self.task_resource, query)
             read += len(page.rows)
             for row in page.rows:
-                wanted.difference_update(self._survey_row(row, found, known))
+                self._survey_row(row, found, wanted, known)
             query = page.next
             if not page.rows:
                 break  # such pages may have no end
@@ -317,15 +321,16 @@ class Dialect(ABC):
     def _survey_row(
         self,
         row: Mapping[str, Any],
-        found: dict[tuple[str, int | None], TaskStatus],
+        found: dict[Place, TaskStatus],
+        wanted: set[Place],
         known: Known | None = None,
-    ) -> tuple[tuple[str, int | None], ...]:
-        """Take in a row; return what it tells of: a task, or a run and the last one."""
+    ) -> None:
+        """Take in a row: keep what it tells, and want it no longer."""
         task_id = self.row_id(row)
         last = None
         if known is not None and task_id is not None:
             if task_id not in known:
-                return ()
+                return
             last = known[task_id]
         if last is not None and task_id is not None and last.raw == row:
             status, run = last, last.run
@@ -333,9 +338,18 @@ class Dialect(ABC):
             try:
                 ref, status = self.parse_row(row)
             except RemoteProtocolError:
-                return ()  # it must not hide the others; it is looked at by itself
+                return  # it must not hide the others; it is looked at by itself
             task_id, run = ref.id, ref.run
-        return _note(found, task_id, run, status)
+        place = (task_id, run)
+        before = found.get(place)
+        # Of two rows about one task the further one counts.
+        found[place] = status if before is None else merge_status(before, status)
+        wanted.discard(place)
+        if run is not None:
+            latest = found.get((task_id, None))
+            if latest is None or (latest.run or 0) <= run:
+                found[task_id, None] = found[place]
+            wanted.discard((task_id, None))
 
     def row_id(self, row: Mapping[str, Any]) -> str | None:
         """
@@ -400,24 +414,6 @@ class Dialect(ABC):
 
     def _refuse(self, resource: str, verb: str) -> Flow[Never]:
         return _refused(self.capabilities.refusal(resource, verb, self.title))
-
-
-def _note(
-    found: dict[tuple[str, int | None], TaskStatus],
-    task_id: str,
-    run: int | None,
-    status: TaskStatus,
-) -> tuple[tuple[str, int | None], ...]:
-    """Keep what a row says; of two rows about one task the further one counts."""
-    key, last = (task_id, run), (task_id, None)
-    before = found.get(key)
-    found[key] = status if before is None else merge_status(before, status)
-    if run is None:
-        return (key,)
-    latest = found.get(last)
-    if latest is None or (latest.run or 0) <= run:
-        found[last] = found[key]
-    return key, last
 
 
 def _refused(error: UnsupportedOperation) -> Flow[Never]:

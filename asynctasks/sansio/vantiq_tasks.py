@@ -20,6 +20,7 @@ from .dialect import (
     Known,
     Launched,
     Page,
+    Place,
     Prepared,
     Query,
     Reconcile,
@@ -183,7 +184,8 @@ class VantiqDialect(Dialect):
     ) -> Flow[Survey]:
         """Look at several tasks by their ids; no row is read in vain."""
         del rows
-        found: dict[tuple[str, int | None], TaskStatus] = {}
+        found: dict[Place, TaskStatus] = {}
+        wanted: set[Place] = set()
         read = 0
         for start in range(0, len(refs), TOGETHER):
             ids = [ref.id for ref in refs[start : start + TOGETHER]]
@@ -191,7 +193,7 @@ class VantiqDialect(Dialect):
             page = yield from self.select("tasks", query)
             read += len(page.rows)
             for row in page.rows:
-                self._survey_row(row, found, known)
+                self._survey_row(row, found, wanted, known)
         return Survey(found=found, rows=read, whole=True)
 
     def select(self, resource: str, query: Query) -> Flow[Page]:

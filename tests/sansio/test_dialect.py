@@ -278,6 +278,55 @@ def test_survey_passes_over_odd_rows() -> None:
     assert {("c", None)} == set(survey.found)
 
 
+class Counting(Listing):
+    """Counts the rows that are read whole."""
+
+    def parse_row(self, row: Mapping[str, Any]) -> tuple[TaskRef, TaskStatus]:
+        READ.append(row["id"])
+        ref, status = super().parse_row(row)
+        return ref, attrs.evolve(status, raw=row)
+
+
+READ: list[str] = []
+
+
+def test_survey_reads_only_rows_that_say_something_new() -> None:
+    """Rows of others are passed over; one that is as before gives that very status."""
+    before = Counting().parse_row(row("a"))[1]
+    READ.clear()
+    known = {"a": before, "b": before, "c": None}
+    rows = [row("a"), row("b", "other"), row("c"), row("d")]
+    refs = [TaskRef(id=key) for key in "abc"]
+    _, survey = converse(Counting().survey(refs, 99, known), page_of(*rows))
+
+    assert ["b", "c"] == READ
+    assert {("a", None), ("b", None), ("c", None)} == set(survey.found)
+    assert survey.found["a", None] is before
+    assert "other" == survey.found["b", None].word
+    assert 4 == survey.rows
+
+
+def test_ids_that_take_more_than_a_look_are_read() -> None:
+    """Where the id of a row does not tell at once, the row is read."""
+    assert ("7", None) == (DIALECT.row_id({"id": "7"}), DIALECT.row_id({"id": 7}))
+
+
+def test_of_two_rows_about_one_task_the_further_one_counts() -> None:
+    """A list that shows a task twice, in whatever order, shows its end."""
+    done = TaskStatus(state=TaskState.SUCCEEDED, word="completed")
+    queued = TaskStatus(state=TaskState.QUEUED, word="queued")
+
+    class Twice(Listing):
+        def parse_row(self, row: Mapping[str, Any]) -> tuple[TaskRef, TaskStatus]:
+            return TaskRef(id=row["id"]), done if row["word"] == "end" else queued
+
+    for words in (("end", "queued"), ("queued", "end")):
+        rows = [row("a", word) for word in words]
+        _, survey = converse(Twice().survey([TaskRef(id="a")], 99), page_of(*rows))
+
+        assert done is survey.found["a", None]
+
+
 def test_survey_that_is_refused() -> None:
     """Without a list there is no survey."""
     with pytest.raises(UnsupportedOperation):
