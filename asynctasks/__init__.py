@@ -75,7 +75,9 @@ if TYPE_CHECKING:
     from .journalled import JournalledTask as JournalledTask
     from .manners import Cleanup as Cleanup
     from .manners import Decode as Decode
+    from .manners import ErrorPolicy as ErrorPolicy
     from .manners import RemotePolicy as RemotePolicy
+    from .manners import UnknownPolicy as UnknownPolicy
     from .oml import OmlClient as OmlClient
     from .recurring import RecurringTask as RecurringTask
     from .report import BatchReport as BatchReport
@@ -178,7 +180,13 @@ _MODULES = {
     ".handle": ("TaskHandle",),
     ".journal": ("Journal",),
     ".journalled": ("JournalledTask",),
-    ".manners": ("Cleanup", "Decode", "RemotePolicy"),
+    ".manners": (
+        "Cleanup",
+        "Decode",
+        "ErrorPolicy",
+        "RemotePolicy",
+        "UnknownPolicy",
+    ),
     ".oml": ("OmlClient",),
     ".recurring": ("RecurringTask",),
     ".report": ("BatchReport",),
@@ -255,6 +263,7 @@ __all__ = [
     "DespResources",
     "DespSubmit",
     "Dialect",
+    "ErrorPolicy",
     "Event",
     "EventKind",
     "EventStream",
@@ -315,6 +324,7 @@ __all__ = [
     "Transport",
     "TransportError",
     "UnexpectedContent",
+    "UnknownPolicy",
     "UnsupportedOperation",
     "UntrustedUrl",
     "Vantiq",

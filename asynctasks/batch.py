@@ -7,15 +7,17 @@ import math
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, get_args
 import weakref
 
+from .arguments import check_choice, check_wait, check_whole
 from .batch_book import Book, JournalBook
 from .batch_engine import Engine
 from .batch_inputs import Inputs
 from .batch_item import BatchItem, Terms
 from .exceptions import InvalidArgument, InvalidState
 from .journal import Journal
+from .manners import Decode, ErrorPolicy, RemotePolicy, UnknownPolicy
 
 
 if TYPE_CHECKING:
@@ -140,19 +142,17 @@ class BatchSubmitter:
         journal: str | os.PathLike[str],
         *,
         resume: bool = False,
-        on_unknown: str = "skip",
+        on_unknown: UnknownPolicy = "skip",
         grace: float = 30.0,
         submits: int | None = None,
         inline: int = 64 * 1024,
         results: str | os.PathLike[str] | None = None,
     ) -> None:
-        if on_unknown not in {"skip", "resubmit", "raise"}:
-            remedy = "choose skip, resubmit or raise"
-            raise InvalidArgument("on_unknown", on_unknown, remedy)
-        if not 0 <= grace < math.inf:
-            raise InvalidArgument("grace", grace, "must be 0 or more seconds")
-        if submits is not None and submits < 1:
-            raise InvalidArgument("submits", submits, "must be 1 or more")
+        check_choice("on_unknown", on_unknown, get_args(UnknownPolicy))
+        if math.isinf(check_wait("grace", grace)):
+            raise InvalidArgument("grace", grace, "nothing would ever be found out")
+        if submits is not None:
+            check_whole("submits", submits)
         self._remote: Remote = client._remote()  # noqa: SLF001 - made for this
         self._path = Path(journal)
         self._resume = resume
@@ -210,13 +210,13 @@ class BatchSubmitter:
         *,
         limit: int = LIMIT,
         ordered: bool = False,
-        on_error: str = "collect",
+        on_error: ErrorPolicy = "collect",
         retry_failed: int = 0,
         key: Callable[[Any], str] | None = None,
         timeout: float | None = None,
-        decode: str = "auto",
-        on_cancel: str | None = None,
-        on_timeout: str | None = None,
+        decode: Decode = "auto",
+        on_cancel: RemotePolicy | None = None,
+        on_timeout: RemotePolicy | None = None,
         **submit: Any,
     ) -> Batch:
         """

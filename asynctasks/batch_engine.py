@@ -18,6 +18,7 @@ from .batch_recovery import recover
 from .batch_remote import Remote
 from .batch_shelf import Shelf, Slots
 from .exceptions import InvalidState, RecordedError
+from .manners import UnknownPolicy
 from .sansio.ledger import Entry, ItemState
 
 
@@ -44,7 +45,7 @@ class Engine:
         remote: Remote,
         book: Book,
         *,
-        on_unknown: str = "skip",
+        on_unknown: UnknownPolicy = "skip",
         grace: float = 0.0,
     ) -> None:
         self._terms = terms
@@ -151,7 +152,7 @@ class Engine:
         await self._inputs.close()
         self._over = True
         handles = [life for life in lives if life.entry.state is ItemState.SUBMITTED]
-        if (self._terms.on_cancel or self._remote.policies[0]) != "leave":
+        if (self._terms.on_cancel or self._remote.manners.on_cancel) != "leave":
             async with asyncio.TaskGroup() as group:
                 for life in handles:
                     group.create_task(life.end_remotely())

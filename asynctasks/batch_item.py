@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import attrs
 
+from .arguments import check_choice
 from .exceptions import (
     InvalidArgument,
     RecordedError,
@@ -17,8 +18,8 @@ from .exceptions import (
     TaskFailed,
     TaskLost,
 )
-from .handle import TaskHandle, check_policy
-from .sansio.answers import check_decode
+from .handle import TaskHandle
+from .manners import Decode, ErrorPolicy, RemotePolicy, check_waiting
 from .sansio.ledger import Entry, Failure, ItemState, Timings
 from .sansio.task import TaskState, TaskStatus
 
@@ -103,13 +104,13 @@ class Terms:
     service: str
     limit: int = attrs.field()
     ordered: bool = False
-    on_error: str = attrs.field(default="collect")
+    on_error: ErrorPolicy = attrs.field(default="collect")
     retry_failed: int = attrs.field(default=0)
     key: Callable[[Any], str] | None = None
     timeout: float | None = None
-    decode: str = "auto"
-    on_cancel: str | None = None
-    on_timeout: str | None = None
+    decode: Decode = "auto"
+    on_cancel: RemotePolicy | None = None
+    on_timeout: RemotePolicy | None = None
     options: Mapping[str, Any] = attrs.field(factory=dict)
     """Of every submit."""
 
@@ -126,13 +127,10 @@ class Terms:
 
     @on_error.validator
     def _known(self, _: object, policy: str) -> None:
-        if policy not in {"collect", "raise"}:
-            raise InvalidArgument("on_error", policy, "choose collect or raise")
+        check_choice("on_error", policy, get_args(ErrorPolicy))
 
     def __attrs_post_init__(self) -> None:
-        check_decode(self.decode)
-        check_policy("on_cancel", self.on_cancel or "leave")
-        check_policy("on_timeout", self.on_timeout or "leave")
+        check_waiting(self.timeout, self.decode, self.on_cancel, self.on_timeout)
         if self.options.get("schedule_every") is not None:
             remedy = "a batch submits each input once"
             raise InvalidArgument("schedule_every", "…", remedy)

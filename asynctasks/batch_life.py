@@ -79,7 +79,7 @@ async def _collect(record: Record) -> None:
         await _keep(record, handle, status)
     except PatienceExceeded as exc:
         record.leave(exc)
-        if (ground.terms.on_timeout or ground.remote.policies[1]) != "leave":
+        if (ground.terms.on_timeout or ground.remote.manners.on_timeout) != "leave":
             await ground.remote.ask_cancel(handle)
     except (TaskError, ResponseDecodeError, ResponseTooLarge) as exc:
         if record.entry.timings.ended is None:

@@ -14,6 +14,7 @@ from .batch_remote import Remote
 from .batch_shelf import Slots
 from .exceptions import AsyncTasksError, JournalError
 from .handle import TaskHandle
+from .manners import UnknownPolicy
 from .sansio.ledger import Entry, ItemState, Step, advance
 from .sansio.task import TaskState
 
@@ -32,7 +33,7 @@ class Ground:
     book: Book
     remote: Remote
     slots: Slots
-    on_unknown: str
+    on_unknown: UnknownPolicy
     grace: float
     fail: Callable[[BaseException], None]
     """Stops the batch from submitting, because of this."""

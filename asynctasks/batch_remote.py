@@ -23,6 +23,7 @@ from .exceptions import (
     TlsError,
 )
 from .handle import TaskHandle
+from .manners import Manners
 from .sansio.dialect import Dialect, Prepared, Reconcile
 from .sansio.reconcile import Lost, find_all_lost
 from .sansio.task import TaskRef
@@ -108,14 +109,9 @@ class Remote:
         return self.dialect.capabilities.reconcile
 
     @property
-    def patience(self) -> float:
-        """Seconds that a wait lasts when the caller does not say."""
-        return self._desk.patience
-
-    @property
-    def policies(self) -> tuple[str, str]:
-        """The client's ``on_cancel`` and ``on_timeout``."""
-        return self._desk.on_cancel, self._desk.on_timeout
+    def manners(self) -> Manners:
+        """How the client treats its tasks."""
+        return self._client.manners
 
     @property
     def logger(self) -> logging.Logger:
@@ -160,5 +156,5 @@ class Remote:
 
     async def clean_up(self, handle: TaskHandle) -> None:
         """Remove a task whose result is safe, if the client wants that."""
-        if not self._client.keeps_results:
+        if not self.manners.keeps_results:
             await self._client.clean_up(handle.ref)

@@ -87,7 +87,8 @@ async def settle(
         return [_withdraw(book, entry) for entry in entries]
     losts = {entry.key: _lost(entry, book, earlier=earlier) for entry in entries}
     try:
-        until = book.now() + (remote.patience if patience is None else patience)
+        wait = remote.manners.patience if patience is None else patience
+        until = book.now() + wait
         found = await _look(entries, losts, book, remote, grace, until)
     except AsyncTasksError as exc:
         if isinstance(exc, FATAL) or exc.retryable:

@@ -48,7 +48,7 @@ async def submit(record: Record) -> None:
         if isinstance(error, RateLimited):
             wait = max(wait, error.retry_after or 0.0)
         waited = asyncio.get_running_loop().time() - began
-        if waited + wait > record.ground.remote.patience:
+        if waited + wait > record.ground.remote.manners.patience:
             await _refused(record, error, final=True)
             return
         await asyncio.sleep(wait)

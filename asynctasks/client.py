@@ -22,6 +22,7 @@ from typing import Any, Self
 import warnings
 
 from . import files as bodies
+from .arguments import check_kind
 from .batch import Batch, build_batch
 from .batch_item import Terms
 from .batch_remote import Remote
@@ -31,6 +32,7 @@ from .exceptions import InvalidArgument, InvalidState, SubmitOutcomeUnknown
 from .handle import TaskHandle
 from .journalled import JournalledTask
 from .lanes import Kind
+from .manners import Decode, ErrorPolicy, RemotePolicy, check_waiting
 from .options import (
     ClientOptions,
     build_hub,
@@ -176,6 +178,9 @@ class TaskClient:
 
         It shares transport, watcher and limits: make one per user of a web backend.
         """
+        if not isinstance(auth, Auth):  # it may be the bare key: it is not shown
+            remedy = "give an Auth, such as bearer(token)"
+            raise InvalidArgument("auth", type(auth).__name__, remedy)
         self._check_clear_text(self.origin, auth)
         driver = self._build_driver(self.origin, auth)
         return self._view(self._build_desk(driver, self._dialect))
@@ -432,7 +437,7 @@ class TaskClient:
         task: TaskHandle | str,
         *,
         timeout: float | None = None,
-        decode: str = "auto",
+        decode: Decode = "auto",
     ) -> Any:
         """Wait for a task and fetch its result; see :meth:`TaskHandle.result`."""
         return await self._own(task).result(timeout=timeout, decode=decode)
@@ -449,9 +454,9 @@ class TaskClient:
         inputs: Any = None,
         *,
         timeout: float | None = None,
-        decode: str = "auto",
-        on_cancel: str | None = None,
-        on_timeout: str | None = None,
+        decode: Decode = "auto",
+        on_cancel: RemotePolicy | None = None,
+        on_timeout: RemotePolicy | None = None,
         **submit: Any,
     ) -> Any:
         """
@@ -460,6 +465,8 @@ class TaskClient:
         Should it be cancelled or time out, the remote task goes on unless *on_cancel*
         or *on_timeout* says otherwise; errors of the wait carry its token.
         """
+        # Before anything is sent: it would be found out when the task is running.
+        check_waiting(timeout, decode, on_cancel, on_timeout)
         task = await self.submit(service, inputs, **submit)
         return await task.result(
             timeout=timeout, decode=decode, on_cancel=on_cancel, on_timeout=on_timeout
@@ -472,13 +479,13 @@ class TaskClient:
         *,
         limit: int = 50,
         ordered: bool = False,
-        on_error: str = "collect",
+        on_error: ErrorPolicy = "collect",
         retry_failed: int = 0,
         key: Callable[[Any], str] | None = None,
         timeout: float | None = None,
-        decode: str = "auto",
-        on_cancel: str | None = None,
-        on_timeout: str | None = None,
+        decode: Decode = "auto",
+        on_cancel: RemotePolicy | None = None,
+        on_timeout: RemotePolicy | None = None,
         **submit: Any,
     ) -> Batch:
         """
@@ -524,7 +531,9 @@ class TaskClient:
         return build_batch(terms, inputs, self._remote())
 
     def _own(self, task: TaskHandle | str) -> TaskHandle:
-        return self.handle(task) if isinstance(task, str) else task
+        if isinstance(task, TaskHandle):
+            return task
+        return self.handle(task)
 
     # --- events --------------------------------------------------------------
 
@@ -555,6 +564,8 @@ class TaskClient:
         """
         if task is not None and service is not None:
             raise InvalidArgument("service", service, "give a task or a service")
+        if service is not None:
+            check_kind("service", service, str, "give the name of a service")
         self._hub.lanes.check()
         handle = None if task is None else self._own(task)
 

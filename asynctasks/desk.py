@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 import logging
 import os
 from pathlib import Path
@@ -32,6 +32,7 @@ from .exceptions import (
 )
 from .hooks import ResultDetails, StatusDetails, SubmitDetails
 from .lanes import Kind
+from .manners import Manners
 from .sansio.dialect import Dialect, Known, Launched, Payload, Prepared, Survey
 from .sansio.http import Flow, Request, Response
 from .sansio.reconcile import Lost, find_lost
@@ -43,7 +44,7 @@ from .watch import Watch
 from .watcher import Watcher
 
 
-__all__ = ["Counts", "Desk", "Manners"]
+__all__ = ["Counts", "Desk"]
 
 T = TypeVar("T")
 
@@ -52,17 +53,6 @@ KNOWN = 10_000
 
 BODIES = 3
 """How often a download is begun at most whose body breaks off."""
-
-
-@attrs.frozen(kw_only=True)
-class Manners:
-    """How a client treats its tasks."""
-
-    patience: float
-    cleanup: str
-    on_cancel: str
-    on_timeout: str
-    trace_context: Callable[[], str | None] = lambda: None
 
 
 @attrs.define(kw_only=True)
@@ -114,26 +104,6 @@ class Desk:
 
     def __hash__(self) -> int:
         return hash((id(self.driver), type(self.dialect)))
-
-    @property
-    def patience(self) -> float:
-        """Seconds that a wait lasts when the caller does not say."""
-        return self.manners.patience
-
-    @property
-    def keeps_results(self) -> bool:
-        """Whether a result can be fetched again after it was fetched."""
-        return self.manners.cleanup == "keep"
-
-    @property
-    def on_cancel(self) -> str:
-        """What becomes of a remote task when a wait for it is cancelled."""
-        return self.manners.on_cancel
-
-    @property
-    def on_timeout(self) -> str:
-        """What becomes of a remote task when a wait for it runs out."""
-        return self.manners.on_timeout
 
     @property
     def logger(self) -> logging.Logger:
@@ -350,7 +320,7 @@ class Desk:
             raise
         self.counts.fetched += 1
         self._tell_result(ref, began, 0, None)
-        if not self.keeps_results:
+        if not self.manners.keeps_results:
             await self.clean_up(ref)
         return saved
 

@@ -26,7 +26,7 @@ from .exceptions import (
     TaskFailed,
     fresh,
 )
-from .manners import check_policy, check_waiting
+from .manners import Decode, Manners, RemotePolicy, check_waiting
 from .once import Once
 from .sansio.answers import decode_content
 from .sansio.http import Response
@@ -34,7 +34,7 @@ from .sansio.task import TaskRef, TaskState, TaskStatus, merge_status
 from .watch import Watch
 
 
-__all__ = ["TaskHandle", "Tasks", "check_policy"]
+__all__ = ["TaskHandle", "Tasks"]
 
 CONFIRM = 60.0
 """Seconds within which a cancel is confirmed, unless the caller says otherwise."""
@@ -47,20 +47,8 @@ class Tasks(Protocol):
     """What a handle needs of the client that made it."""
 
     @property
-    def patience(self) -> float:
-        """Seconds that a wait lasts when the caller does not say."""
-
-    @property
-    def keeps_results(self) -> bool:
-        """Whether a result can be fetched again later."""
-
-    @property
-    def on_cancel(self) -> str:
-        """What becomes of a remote task when a wait for it is cancelled."""
-
-    @property
-    def on_timeout(self) -> str:
-        """What becomes of a remote task when a wait for it runs out."""
+    def manners(self) -> Manners:
+        """How tasks are treated where the caller does not say."""
 
     @property
     def logger(self) -> logging.Logger:
@@ -217,16 +205,16 @@ class TaskHandle:
 
     def _patience(self, timeout: float | None) -> float:
         if timeout is None:
-            return self._tasks.patience
+            return self._tasks.manners.patience
         return check_wait("timeout", timeout)
 
     async def result(
         self,
         *,
         timeout: float | None = None,
-        decode: str = "auto",
-        on_cancel: str | None = None,
-        on_timeout: str | None = None,
+        decode: Decode = "auto",
+        on_cancel: RemotePolicy | None = None,
+        on_timeout: RemotePolicy | None = None,
     ) -> Any:
         """
         Wait until the task is over, and fetch its result.
@@ -351,13 +339,13 @@ class TaskHandle:
     async def _wait_or_cancel(
         self,
         timeout: float | None,
-        on_cancel: str | None,
-        on_timeout: str | None,
+        on_cancel: RemotePolicy | None,
+        on_timeout: RemotePolicy | None,
     ) -> TaskStatus:
         """Wait; if that ends early, do with the remote task what is wanted."""
-        tasks = self._tasks
-        cancelled = tasks.on_cancel if on_cancel is None else on_cancel
-        late = tasks.on_timeout if on_timeout is None else on_timeout
+        manners = self._tasks.manners
+        cancelled = manners.on_cancel if on_cancel is None else on_cancel
+        late = manners.on_timeout if on_timeout is None else on_timeout
         try:
             return await self.wait(timeout=timeout)
         except asyncio.CancelledError:
@@ -416,7 +404,7 @@ class TaskHandle:
 
     async def _fetch_once(self, status: TaskStatus) -> Response:
         response = await self._tasks.fetch(self._ref, status)
-        if not self._tasks.keeps_results:
+        if not self._tasks.manners.keeps_results:
             # Before the service is asked to forget it: this may be the only copy.
             self._kept = response
             await self._tasks.clean_up(self._ref)

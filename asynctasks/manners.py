@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, get_args
+
+import attrs
 
 from .arguments import check_choice, check_wait
 from .sansio.answers import check_decode
@@ -11,7 +14,10 @@ from .sansio.answers import check_decode
 __all__ = [
     "Cleanup",
     "Decode",
+    "ErrorPolicy",
+    "Manners",
     "RemotePolicy",
+    "UnknownPolicy",
     "check_cleanup",
     "check_policy",
     "check_waiting",
@@ -25,6 +31,34 @@ Decode = Literal["auto", "json", "text", "bytes"]
 
 RemotePolicy = Literal["leave", "cancel_remote"]
 """What becomes of the remote task when somebody gives up waiting for it."""
+
+ErrorPolicy = Literal["collect", "raise"]
+"""What an item of a batch that fails means for the batch."""
+
+UnknownPolicy = Literal["skip", "resubmit", "raise"]
+"""What becomes of an item whose submit may have been accepted."""
+
+
+@attrs.frozen(kw_only=True)
+class Manners:
+    """How a client treats its tasks."""
+
+    patience: float
+    """Seconds that a wait lasts when the caller does not say."""
+
+    cleanup: Cleanup
+    on_cancel: RemotePolicy
+    """What becomes of a remote task when a wait for it is cancelled."""
+
+    on_timeout: RemotePolicy
+    """The same for when it runs out."""
+
+    trace_context: Callable[[], str | None] = lambda: None
+
+    @property
+    def keeps_results(self) -> bool:
+        """Whether a result can be fetched again after it was fetched."""
+        return self.cleanup == "keep"
 
 
 def check_waiting(

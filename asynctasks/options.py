@@ -20,12 +20,12 @@ from .arguments import (
     check_seconds,
     check_whole,
 )
-from .desk import Counts, Manners
+from .desk import Counts
 from .driver import Limits
 from .exceptions import InvalidArgument
 from .hooks import Hook, Hooks
 from .lanes import Lanes
-from .manners import Cleanup, RemotePolicy, check_cleanup, check_policy
+from .manners import Cleanup, Manners, RemotePolicy, check_cleanup, check_policy
 from .sansio.history import LearnedPolicy
 from .sansio.retry import RetryPolicy
 from .sansio.schedule import PollPolicy

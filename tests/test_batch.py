@@ -761,13 +761,23 @@ async def test_submitter_must_be_entered(client: AimmsClient, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "options", [{"on_unknown": "retry"}, {"grace": -1}, {"submits": 0}]
+    "options",
+    [
+        {"on_unknown": "retry"},
+        {"grace": -1},
+        {"grace": float("inf")},
+        {"grace": "5"},
+        {"submits": 0},
+        {"submits": "2"},
+    ],
+    ids=str,
 )
 async def test_wrong_options_are_refused(
     client: AimmsClient, tmp_path: Path, options: dict[str, Any]
 ) -> None:
     """A mistake is told before any file is made."""
-    with pytest.raises(InvalidArgument):
+    (name,) = options
+    with pytest.raises(InvalidArgument, match=f"^{name}="):
         BatchSubmitter(client, tmp_path / "run.db", **options)
 
     assert [] == list(tmp_path.iterdir())  # noqa: ASYNC240

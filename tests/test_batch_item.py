@@ -116,6 +116,24 @@ def test_reported_times_are_taken() -> None:
     assert expected == observe(Timings(), status, 9.0)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"timeout": "5"},
+        {"decode": "yaml"},
+        {"on_cancel": "kill"},
+        {"on_error": "ignore"},
+        {"retry_failed": -1},
+    ],
+    ids=str,
+)
+def test_terms_that_no_item_could_meet(wrong: dict[str, Any]) -> None:
+    """What every item would fail of is refused before there is any."""
+    (name,) = wrong
+    with pytest.raises(InvalidArgument, match=f"^{name}="):
+        Terms(service="s", limit=1, **wrong)
+
+
 def test_start_follows_from_the_run_time() -> None:
     """A service that reports only how long it ran tells the start all the same."""
     status = TaskStatus(state=TaskState.SUCCEEDED, queue_time=1.0, run_time=3.0)

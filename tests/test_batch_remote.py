@@ -65,8 +65,8 @@ async def test_tokens_and_refs_are_the_clients(client: AimmsClient) -> None:
 
     assert handle.token == remote.attach(handle.token).token
     assert client.handle(handle.token).id == remote.adopt(handle.ref).id
-    assert (Reconcile.ORPHANS, client.patience) == (remote.reconcile, remote.patience)
-    assert client.origin == remote.origin
+    assert (Reconcile.ORPHANS, client.origin) == (remote.reconcile, remote.origin)
+    assert client.patience == remote.manners.patience
 
 
 async def test_cancel_that_fails_is_no_error(client: AimmsClient) -> None:

@@ -768,6 +768,42 @@ async def test_verbs_take_handles_tokens_and_ids(
 
 
 @virtual
+@pytest.mark.parametrize(
+    "wrong",
+    [{"timeout": "5"}, {"timeout": -1}, {"decode": "yaml"}, {"on_cancel": "kill"}],
+    ids=str,
+)
+async def test_run_that_cannot_wait_submits_nothing(
+    connect: Connect, wrong: dict[str, Any]
+) -> None:
+    """What only the wait would refuse is refused before a task is started."""
+    service = Scripted(t1="completed")
+    (name,) = wrong
+    with pytest.raises(InvalidArgument, match=f"^{name}="):
+        await connect(service).run("solve", {}, **wrong)
+
+    assert {} == service.calls
+
+
+async def test_view_signed_by_what_is_no_auth(connect: Connect) -> None:
+    """A bare key does not say how it signs."""
+    client = connect(Scripted())
+    key: Any = "key"
+    with pytest.raises(InvalidArgument, match=r"^auth='str': give an Auth, such"):
+        client.with_auth(key)
+
+
+@virtual
+@pytest.mark.parametrize("task", [None, 5])
+async def test_what_is_no_task(connect: Connect, task: Any) -> None:
+    """Neither a handle nor a token: the error says what to give."""
+    client = connect(Scripted())
+    for verb in (client.poll, client.result, client.cancel):
+        with pytest.raises(InvalidArgument, match=f"^token={task}: give a task's"):
+            await verb(task)
+
+
+@virtual
 async def test_run_submits_waits_and_fetches(
     connect: Connect, simulator: Simulator
 ) -> None:
@@ -1000,11 +1036,22 @@ async def test_task_and_service_exclude_each_other(connect: Connect) -> None:
 
 
 @virtual
-async def test_subscribing_to_nonsense_leaves_nothing(connect: Connect) -> None:
-    """A token that is none is refused before anything is registered."""
+@pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [
+        ({"task": "{"}, "token="),
+        ({"task": 5}, "token=5: give a task's token or its id"),
+        ({"service": 5}, "service=5: give the name of a service"),
+    ],
+    ids=str,
+)
+async def test_subscribing_to_nonsense_leaves_nothing(
+    connect: Connect, wrong: dict[str, Any], complaint: str
+) -> None:
+    """What is no task and no service is refused before anything is registered."""
     client = connect(Scripted())
-    with pytest.raises(InvalidArgument, match="token"):
-        await client.subscribe(print, task="{")
+    with pytest.raises(InvalidArgument, match=f"^{complaint}"):
+        await client.subscribe(print, **wrong)
 
     assert await client.start_subscriber_transport() is not None
 

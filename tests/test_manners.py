@@ -10,6 +10,7 @@ from asynctasks.exceptions import InvalidArgument
 from asynctasks.manners import (
     Cleanup,
     Decode,
+    Manners,
     RemotePolicy,
     check_cleanup,
     check_policy,
@@ -39,6 +40,16 @@ def test_cleanups() -> None:
 def test_decodings() -> None:
     """The type names what can be decoded."""
     assert DECODERS == get_args(Decode)
+
+
+def test_results_are_kept_unless_they_are_deleted() -> None:
+    """What is fetched can be fetched again only where nothing was removed."""
+    kept, removed = (
+        Manners(patience=1, cleanup=each, on_cancel="leave", on_timeout="leave")
+        for each in get_args(Cleanup)
+    )
+
+    assert (True, False) == (kept.keeps_results, removed.keeps_results)
 
 
 @pytest.mark.parametrize(

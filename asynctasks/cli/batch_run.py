@@ -23,6 +23,7 @@ from .signals import Stop
 from ..batch import Batch, BatchSubmitter
 from ..client import TaskClient
 from ..exceptions import AsyncTasksError, ConfigError, InvalidArgument, JournalFull
+from ..manners import UnknownPolicy
 from ..report import BatchReport
 from ..sansio.dialect import Reconcile
 from ..sansio.ledger import ItemState
@@ -54,7 +55,7 @@ class Order:
     limit: int
     resume: bool
     retry_failed: int
-    on_unknown: str
+    on_unknown: UnknownPolicy
     key: str | None
     report: str | None
 

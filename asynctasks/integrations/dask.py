@@ -33,6 +33,7 @@ from ..batch import BatchItem, BatchSubmitter
 from ..batch_remote import Remote
 from ..exceptions import AsyncTasksError, PatienceExceeded
 from ..handle import TaskHandle
+from ..manners import UnknownPolicy
 from ..report import BatchReport
 from ..sansio.dialect import Prepared
 from ..sansio.http import Response
@@ -67,7 +68,7 @@ async def submit_on_dask(  # noqa: PLR0913 - each is a fact of a batch
     chunk: int = 100,
     max_rate: float = math.inf,
     on_item: Callable[[BatchItem], object] | None = None,
-    on_unknown: str = "skip",
+    on_unknown: UnknownPolicy = "skip",
     grace: float = 30.0,
     **terms: Any,
 ) -> BatchReport:
@@ -123,7 +124,7 @@ class FarHandle(TaskHandle):
 
     async def wait(self, *, timeout: float | None = None) -> TaskStatus:
         """Wait until a worker has seen the end; see :meth:`TaskHandle.wait`."""
-        patience = self._tasks.patience if timeout is None else timeout
+        patience = self._patience(timeout)
         try:
             async with asyncio.timeout(patience):
                 return await asyncio.shield(self.lease.ended)

@@ -21,6 +21,7 @@ from asynctasks import (
     PatienceExceeded,
     PollPolicy,
     RecurringTask,
+    RemotePolicy,
     RetryPolicy,
     Row,
     Rows,
@@ -90,6 +91,11 @@ async def tasks(client: TaskClient) -> None:
         assert_type(status.run_time, float | None)
     async for ended in as_completed([task]):
         assert_type(ended, TaskHandle)
+    how: RemotePolicy = "cancel_remote"
+    assert_type(await task.result(on_cancel=how, on_timeout="leave"), Any)
+    await task.result(decode="yaml")  # type: ignore[arg-type]
+    await client.run("solve", on_timeout="kill")  # type: ignore[arg-type]
+    client.map("solve", [], on_error="ignore")  # type: ignore[arg-type]
     async with asyncio.TaskGroup() as group:
         assert_type(group.create_task(task.result()), asyncio.Task[Any])
 
