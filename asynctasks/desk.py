@@ -392,4 +392,4 @@ class Desk:
     async def nap(self, looks: int) -> None:
         """Wait as the poll policy says after so many looks."""
         dice = random.random()  # noqa: S311 - jitter, not secrecy
-        await asyncio.sleep(self.watcher.policy.next_wait(looks, dice))
+        await asyncio.sleep(self.watcher.pace.policy.next_wait(looks, dice))

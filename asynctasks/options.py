@@ -26,6 +26,7 @@ from .exceptions import InvalidArgument
 from .hooks import Hook, Hooks
 from .lanes import Lanes
 from .manners import Cleanup, Manners, RemotePolicy, check_cleanup, check_policy
+from .pace import Pace
 from .sansio.history import LearnedPolicy
 from .sansio.retry import RetryPolicy
 from .sansio.schedule import PollPolicy
@@ -168,8 +169,7 @@ def build_hub(given: ClientOptions, logger: logging.Logger) -> Hub:
             max_rate=_chosen(given, "max_rate", math.inf),
         ),
         watcher=Watcher(
-            policy=poll or PollPolicy(),
-            learn=given.get("learn", learn),
+            Pace(poll or PollPolicy(), given.get("learn", learn)),
             merge=_chosen(given, "merge", default=True),
             logger=logging.getLogger("asynctasks.watcher"),
         ),

@@ -14,7 +14,6 @@ from collections import OrderedDict
 from collections.abc import Coroutine, Iterable
 import logging
 import math
-import random
 from typing import Any
 
 import attrs
@@ -30,9 +29,9 @@ from .exceptions import (
     TaskLost,
     excerpt,
 )
+from .pace import LONGEST, Pace
 from .sansio.dialect import Survey
-from .sansio.history import DurationHistory, LearnedPolicy
-from .sansio.schedule import PollPolicy, Schedule
+from .sansio.schedule import Schedule
 from .sansio.task import TaskRef, TaskState, TaskStatus
 from .watch import MERGE_FROM, Group, Looker, Seen, Watch
 
@@ -72,9 +71,6 @@ AT_A_TIME = 1000
 EARLY = 0.25
 """The part of its wait by which a look may come early to join a list request."""
 
-JITTER = 0.1
-"""The part of a learned wait that is random, so that tasks do not ask in step."""
-
 COARSE = 0.001
 """
 Seconds that a look may be early.
@@ -83,14 +79,8 @@ Timers fire a moment before their time, when the clock of the loop is coarse; un
 a virtual clock the rest of the time would never pass.
 """
 
-SERVICES = 1000
-"""Services whose durations are remembered; beyond, the oldest is forgotten."""
-
 WORDS = 1000
 """Unknown words that are warned of at most."""
-
-LONGEST = 3600.0
-"""Seconds between two looks at most, whatever was learned or a service asks for."""
 
 MERGE_AGAIN = 30.0
 """Seconds after which list requests are tried again where they did not pay."""
@@ -136,35 +126,28 @@ class Watcher:
     task crash, everybody who waits gets the error and it is restarted once.
 
     Args:
-        policy: the waits between looks, before a service's durations are known.
-        learn: how the schedule is learned from durations; None leaves it at *policy*.
+        pace: decides how soon a task is looked at again.
         merge: whether looks are merged into list requests.
         logger: gets failed looks and crashes.
-        dice: returns random numbers from 0 to 1.
     """
 
     def __init__(
         self,
+        pace: Pace,
         *,
-        policy: PollPolicy,
-        learn: LearnedPolicy | None = None,
         merge: bool = True,
         logger: logging.Logger,
-        dice: random.Random | None = None,
     ) -> None:
-        self.policy = policy
+        self.pace = pace
         self.stats = WatcherStats()
-        self._learn = learn
         self._merge = merge
         self._logger = logger
-        self._dice = dice or random.Random()  # noqa: S311 - jitter, not secrecy
         self._groups: dict[Looker, Group] = {}
         self._schedule: Schedule[Watch] = Schedule()
         self._due: OrderedDict[Watch, None] = OrderedDict()  # to be looked at alone
         self._ready: OrderedDict[Group, None] = OrderedDict()  # may read their list
         self._looking: set[asyncio.Task[None]] = set()
         self._lists = 0
-        self._histories: dict[object, DurationHistory] = {}
         self._task: asyncio.Task[None] | None = None
         self._alarm: asyncio.Future[None] | None = None
         self._crashes = 0
@@ -212,7 +195,7 @@ class Watcher:
             watch = self._add(ref, looker, since)
             now = asyncio.get_running_loop().time()
             if first is not None and not first.done:
-                watch.wait = self._next_wait(watch, now)
+                watch.wait = self.pace.next_wait(watch, now)
             self._schedule.add(watch, now + watch.wait)
         if first is not None:
             watch.offer(first)
@@ -414,7 +397,7 @@ class Watcher:
         if watch.over:
             self._forget(watch)
             return
-        wait = 0.0 if watch.hurried else self._next_wait(watch, now)
+        wait = 0.0 if watch.hurried else self.pace.next_wait(watch, now)
         watch.wait = max(least, wait)
         watch.earliest = now + least if least else 0.0
         if self._due:
@@ -422,13 +405,6 @@ class Watcher:
         if group.due:
             group.due.pop(watch, None)
         self._schedule.add(watch, now + watch.wait)
-
-    def _next_wait(self, watch: Watch, now: float) -> float:
-        history = self._histories.get(_service(watch)) if self._histories else None
-        if history is None or not history.learned or watch.since is None:
-            return self.policy.next_wait(watch.looks, self._dice.random())
-        wait = min(LONGEST, history.next_wait(now - watch.since))
-        return wait * (1 - JITTER * self._dice.random())
 
     # --- one look ------------------------------------------------------------
 
@@ -459,7 +435,7 @@ class Watcher:
         ended = status.done and not watch.over
         watch.offer(status)
         if ended:
-            self._learn_from(watch, status)
+            self._count_end(watch, status)
 
     def _warn_once(self, watch: Watch, word: str) -> None:
         if word not in self._words and len(self._words) < WORDS:
@@ -470,21 +446,11 @@ class Watcher:
                 excerpt(word),
             )
 
-    def _learn_from(self, watch: Watch, status: TaskStatus) -> None:
-        """Remember how long the task took: as reported, or else as seen."""
+    def _count_end(self, watch: Watch, status: TaskStatus) -> None:
         self.stats.finished += 1
         failed = status.state in {TaskState.FAILED, TaskState.CANCELLED}
         self.stats.succeeded += not failed
-        now = asyncio.get_running_loop().time()
-        duration = _duration(watch, status, now)
-        if self._learn is None or duration is None:
-            return
-        service = _service(watch)
-        if service not in self._histories:
-            if len(self._histories) >= SERVICES:
-                del self._histories[next(iter(self._histories))]
-            self._histories[service] = DurationHistory(self._learn)
-        self._histories[service].add(duration)
+        self.pace.learn_from(watch, status, asyncio.get_running_loop().time())
 
     def _after_failure(self, watch: Watch, exc: AsyncTasksError) -> float:
         """Return the seconds that the failure asks for; or give the task up."""
@@ -601,22 +567,3 @@ def _asked(exc: AsyncTasksError) -> float:
     """Return the seconds that the service wants us to wait; 0.0 if it does not say."""
     asked = exc.retry_after if isinstance(exc, RateLimited) else None
     return min(asked or 0.0, LONGEST)
-
-
-def _service(watch: Watch) -> object:
-    """Return what tasks have in common whose durations are alike."""
-    ref = watch.ref
-    return (watch.looker.origin, ref.app, ref.app_version, ref.service)
-
-
-def _duration(watch: Watch, status: TaskStatus, now: float) -> float | None:
-    """Return how long a task took: as reported, or else as seen, if it was seen."""
-    if status.state is TaskState.CANCELLED:
-        return None  # that tells nothing of how long it would have taken
-    if status.queue_time is not None and status.run_time is not None:
-        return status.queue_time + status.run_time
-    if watch.submitted is not None:
-        return now - watch.submitted
-    if status.created_at is not None and status.ended_at is not None:
-        return (status.ended_at - status.created_at).total_seconds()
-    return None

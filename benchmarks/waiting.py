@@ -16,6 +16,7 @@ import aiohttp
 
 from asynctasks import AimmsClient, PollPolicy
 from asynctasks.exceptions import InvalidState
+from asynctasks.pace import Pace
 from asynctasks.sansio.dialect import Known, Survey
 from asynctasks.sansio.history import DurationHistory, LearnedPolicy
 from asynctasks.sansio.task import TaskRef, TaskState, TaskStatus
@@ -182,7 +183,7 @@ async def watched(count: int, rounds: int) -> tuple[float, float]:
     """Let the watcher wait for all of them; bytes and CPU us a poll."""
     looker = Everywhere(count * rounds)
     even = PollPolicy(wait_initial=1.5, wait_max=1.5, wait_jitter=0.66)
-    watcher = Watcher(policy=even, logger=logging.getLogger("benchmarks"))
+    watcher = Watcher(Pace(even, None), logger=logging.getLogger("benchmarks"))
     status = TaskStatus(state=TaskState.RUNNING, word="running")
     ids = [f"{n:032x}" for n in range(count)]
     tracemalloc.start()

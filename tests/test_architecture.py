@@ -42,6 +42,7 @@ LAYERS = [
     ["completion", "recurring"],
     ["handle", "subscriber"],
     ["watcher"],
+    ["pace"],
     ["watch"],
     ["driver"],
     ["lanes"],

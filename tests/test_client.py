@@ -1086,7 +1086,7 @@ async def test_accepted_task_is_not_lost_with_the_watcher(
     """A watcher that is out of order keeps no submit from returning its handle."""
     client = connect(Scripted(t9="running"))
     subscription = await client.subscribe(print)
-    hub_of(client).watcher._dice = BrokenDice()
+    hub_of(client).watcher.pace._dice = BrokenDice()
     for _ in range(2):
         with pytest.raises(InvalidState, match="the watcher crashed;"):
             await client.handle("t9").wait()

@@ -43,8 +43,8 @@ def test_polls_are_learned_by_default() -> None:
     watcher = hub_of().watcher
 
     assert (PollPolicy(), LearnedPolicy(), True) == (
-        watcher.policy,
-        watcher._learn,
+        watcher.pace.policy,
+        watcher.pace.learn,
         watcher._merge,
     )
 
@@ -53,7 +53,7 @@ def test_own_schedule_is_not_learned_over() -> None:
     """Who says when to look is taken at the word."""
     watcher = hub_of(poll=SLOW).watcher
 
-    assert (SLOW, None) == (watcher.policy, watcher._learn)
+    assert (SLOW, None) == (watcher.pace.policy, watcher.pace.learn)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_learning_is_as_wanted(
     options: dict[str, Any], expected: LearnedPolicy | None
 ) -> None:
     """What is said of learning holds, whatever the policy is."""
-    assert expected == hub_of(**options).watcher._learn
+    assert expected == hub_of(**options).watcher.pace.learn
 
 
 def test_merging_is_as_wanted() -> None:
@@ -137,8 +137,8 @@ def test_none_is_the_default() -> None:
     watcher = build_hub(nothing, LOGGER).watcher
 
     assert (PollPolicy(), LearnedPolicy(), True) == (
-        watcher.policy,
-        watcher._learn,
+        watcher.pace.policy,
+        watcher.pace.learn,
         watcher._merge,
     )
     assert build_limits({}) == build_limits(nothing)

@@ -30,6 +30,7 @@ from asynctasks.exceptions import (
     TaskLost,
     UnexpectedContent,
 )
+from asynctasks.pace import Pace
 from asynctasks.sansio.dialect import Known, Survey
 from asynctasks.sansio.history import LearnedPolicy
 from asynctasks.sansio.http import Response
@@ -100,7 +101,7 @@ class Looker:
 @pytest.fixture
 async def watcher() -> AsyncIterator[Watcher]:
     """Provide a watcher that looks once a second, and see that it ends."""
-    watcher = Watcher(policy=EVERY_SECOND, logger=LOGGER)
+    watcher = Watcher(Pace(EVERY_SECOND, None), logger=LOGGER)
     yield watcher
     await watcher.aclose(InvalidState("the test is over"))
 
@@ -174,7 +175,7 @@ async def test_waits_grow_and_are_jittered() -> None:
     policy = PollPolicy(
         wait_initial=1.0, wait_max=8.0, wait_exp_base=2.0, wait_jitter=0.5
     )
-    watcher = Watcher(policy=policy, logger=LOGGER, dice=random.Random(7))
+    watcher = Watcher(Pace(policy, None, random.Random(7)), logger=LOGGER)
     look = Looker(*[RUNNING] * 5, DONE)
     await end_of(hold(watcher, look))
     waits = [round(b - a, 3) for a, b in pairwise(look.at)]
@@ -187,7 +188,7 @@ async def test_waits_grow_and_are_jittered() -> None:
 async def test_timers_that_fire_early_do_not_stop_the_clock() -> None:
     """Waits of odd lengths end although the virtual clock is coarser than they are."""
     policy = PollPolicy(wait_initial=0.1, wait_max=5.0, wait_jitter=0.9)
-    watcher = Watcher(policy=policy, logger=LOGGER, dice=random.Random(3))
+    watcher = Watcher(Pace(policy, None, random.Random(3)), logger=LOGGER)
     look = Looker(*[RUNNING] * 3000, DONE)
     await end_of(hold(watcher, look))
 
@@ -494,7 +495,7 @@ async def test_crash_is_told_to_all_and_survived_once(
 ) -> None:
     """Whoever waits gets the error; the watcher starts again once, not twice."""
     dice = LoadedDice()
-    watcher = Watcher(policy=EVERY_SECOND, logger=LOGGER, dice=dice)
+    watcher = Watcher(Pace(EVERY_SECOND, None, dice), logger=LOGGER)
     errors = await crash(watcher, dice)
 
     assert ["the watcher crashed; your tasks go on remotely"] * 3 == [
@@ -521,7 +522,7 @@ async def test_crash_of_the_loop_is_told_too(caplog: pytest.LogCaptureFixture) -
             raise MemoryError
         return asyncio.Task(coroutine, loop=loop, **options)
 
-    watcher = Watcher(policy=EVERY_SECOND, logger=LOGGER)
+    watcher = Watcher(Pace(EVERY_SECOND, None), logger=LOGGER)
     loop.set_task_factory(refuse)
     try:
         with pytest.raises(InvalidState, match="the watcher crashed") as caught:
@@ -536,7 +537,7 @@ async def test_crash_of_the_loop_is_told_too(caplog: pytest.LogCaptureFixture) -
 async def test_crash_in_a_list_is_survived() -> None:
     """Lists are read again after it, as many at the same time as before."""
     dice = LoadedDice()
-    watcher = Watcher(policy=EVERY_SECOND, logger=LOGGER, dice=dice)
+    watcher = Watcher(Pace(EVERY_SECOND, None, dice), logger=LOGGER)
     dice.broken = True
     with pytest.raises(InvalidState, match="the watcher crashed"):
         await end_of(hold_all(watcher, lister(9), names(9))[0])
@@ -690,7 +691,7 @@ async def test_few_looks_are_not_worth_a_list(watcher: Watcher) -> None:
 
 async def test_merging_can_be_switched_off() -> None:
     """With ``merge=False`` nothing but single looks is made."""
-    watcher = Watcher(policy=EVERY_SECOND, logger=LOGGER, merge=False)
+    watcher = Watcher(Pace(EVERY_SECOND, None), logger=LOGGER, merge=False)
     look = lister(20, 0.0)
     await asyncio.gather(*map(end_of, hold_all(watcher, look, look.ends)))
 
@@ -740,7 +741,7 @@ async def test_rows_for_nothing_do_not_stretch_the_waits() -> None:
     policy = PollPolicy(
         wait_initial=1.0, wait_max=64.0, wait_exp_base=4.0, wait_jitter=0.0
     )
-    watcher = Watcher(policy=policy, logger=LOGGER)
+    watcher = Watcher(Pace(policy, None), logger=LOGGER)
     look = lister(9)
     (watch,) = hold_all(watcher, look, ["t8"], RUNNING)
     for _ in range(5):
@@ -1041,7 +1042,7 @@ async def test_hint_does_not_hurry_a_service_that_asked_for_time(
 
 
 def learning(**options: Any) -> Watcher:
-    return Watcher(policy=EVERY_SECOND, learn=LearnedPolicy(**options), logger=LOGGER)
+    return Watcher(Pace(EVERY_SECOND, LearnedPolicy(**options)), logger=LOGGER)
 
 
 def reported(seconds: float) -> TaskStatus:
@@ -1057,7 +1058,7 @@ async def finish(watcher: Watcher, ref: TaskRef, *script: Any, since: Any) -> No
 
 def learned_of(watcher: Watcher) -> list[tuple[object, int, float]]:
     """Return, by service, how many durations are known and their median."""
-    histories = watcher._histories.items()
+    histories = watcher.pace._histories.items()
     return [(key, len(known), round(known.median, 2)) for key, known in histories]
 
 
@@ -1120,7 +1121,7 @@ async def test_services_that_are_remembered_are_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The service that was learned first is forgotten first."""
-    monkeypatch.setattr("asynctasks.watcher.SERVICES", 3)
+    monkeypatch.setattr("asynctasks.pace.SERVICES", 3)
     watcher = learning()
     for number in range(5):
         ref = TaskRef(id="x", service=f"s{number}")
@@ -1247,7 +1248,7 @@ class WatcherModel:
     """A watcher of a moody service, and those who hold its tasks."""
 
     def __init__(self) -> None:
-        self.watcher = Watcher(policy=EVERY_SECOND, logger=LOGGER)
+        self.watcher = Watcher(Pace(EVERY_SECOND, None), logger=LOGGER)
         self.service = Moody(dict.fromkeys(names(8), math.inf))
         self.held: list[Watch] = []
 
@@ -1330,7 +1331,7 @@ async def test_odd_answer_that_stays_ends_the_wait(
 async def test_confirming_looks_are_spaced() -> None:
     """Even an eager policy leaves a restarting service some time."""
     eager = PollPolicy(wait_initial=0.001, wait_max=0.001, wait_jitter=0.0)
-    watcher = Watcher(policy=eager, logger=LOGGER)
+    watcher = Watcher(Pace(eager, None), logger=LOGGER)
     look = Looker(MISSING)
     with pytest.raises(TaskLost):
         await end_of(hold(watcher, look))
