@@ -165,7 +165,9 @@ def _is_unicode(text: str) -> bool:
 
 RETRIED = frozenset(
     {
+        "AttemptTimeout",
         "ConnectError",
+        "ConnectionLost",
         "RateLimited",
         "ResultUnavailable",
         "ServiceBroken",

@@ -71,6 +71,9 @@ class Record:
     submits: int = 0
     """How often this run submitted it."""
 
+    lost: int = 0
+    """How many answers to its submits were lost in a row."""
+
     def step(self, step: Step, **facts: Any) -> Awaitable[None]:
         """Take a step, and put it down; it is written when this is awaited."""
         book = self.ground.book

@@ -11,7 +11,12 @@ import attrs
 from .batch_book import JournalBook
 from .batch_item import build_failure
 from .batch_remote import FATAL, Remote
-from .exceptions import AsyncTasksError, UnsupportedOperation
+from .exceptions import (
+    AsyncTasksError,
+    RemoteProtocolError,
+    SubmitOutcomeUnknown,
+    UnsupportedOperation,
+)
 from .handle import TaskHandle
 from .sansio.dialect import Reconcile
 from .sansio.ledger import Entry, Step, advance
@@ -124,7 +129,8 @@ def _judge(
     alone: bool,
 ) -> Settled:
     if not found.free and not found.contested:
-        return _withdraw(book, entry)
+        doubt = _says_yes(error)
+        return _doubt(book, entry, error, ()) if doubt else _withdraw(book, entry)
     submitted = entry.timings.submitted or 0.0
     if found.blind is not None and submitted - found.blind < NEAR:
         alone = False  # what was found may be of that one
@@ -133,6 +139,12 @@ def _judge(
     handle = remote.adopt(found.free[0])
     facts = {"token": handle.token, "task_id": handle.id}
     return _write(book, advance(entry, Step.ACCEPT, book.now(), **facts)), handle
+
+
+def _says_yes(error: AsyncTasksError) -> bool:
+    """Tell whether an answer came that was no refusal: its task may only lag."""
+    cause = error.cause if isinstance(error, SubmitOutcomeUnknown) else None
+    return isinstance(cause, RemoteProtocolError)
 
 
 async def _look(

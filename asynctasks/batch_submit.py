@@ -29,6 +29,10 @@ PUT_OFF = RetryPolicy(wait_initial=1.0, wait_max=30.0, wait_jitter=1.0)
 """The waits before a submit is tried again that the service cannot take now."""
 
 
+LOST = 3
+"""Submits of an item in a row whose answers may be lost."""
+
+
 async def submit(record: Record) -> None:
     """
     Submit an item, again and again while the service cannot take it.
@@ -79,6 +83,7 @@ async def _try(record: Record) -> AsyncTasksError | None:
         found = {"token": handle.token, "task_id": handle.id}
         # Put down before the turn ends: the next intent is written after it.
         writing = record.step(Step.ACCEPT, **found)
+        record.lost = 0
     await record.written(writing)
     return None
 
@@ -136,20 +141,32 @@ async def _refused(
 
 
 async def _find_out(record: Record, error: SubmitOutcomeUnknown) -> None:
-    """Settle a submit whose answer was lost."""
+    """Settle a submit whose answer was lost; give up where all of them are."""
     ground = record.ground
-    if not isinstance(ground.book, JournalBook):
-        record.error = error
-        await record.step(Step.DOUBT, failure=build_failure(error))
-        return
-    async with ground.book.doubt() as alone:
-        ((record.entry, record.handle),) = await settle(
-            [record.entry],
-            ground.book,
-            ground.remote,
-            error=error,
-            grace=ground.grace,
-            alone=alone,
-        )
+    record.lost += 1
+    last = record.lost >= LOST
+    nobody_looks = last and ground.remote.reconcile is Reconcile.KEY
+    if isinstance(ground.book, JournalBook) and not nobody_looks:
+        await _settle(record, ground.book, error)
+    else:
+        await record.written(record.step(Step.DOUBT, failure=build_failure(error)))
     if record.entry.state is ItemState.UNKNOWN:
         record.error = error
+    elif record.entry.state is ItemState.WAITING and last:
+        # The service has none of them: what was lost were no acceptances.
+        record.lost = 0
+        await record.written(record.fail(error.cause))
+
+
+async def _settle(
+    record: Record, book: JournalBook, error: SubmitOutcomeUnknown
+) -> None:
+    async with book.doubt() as alone:
+        ((record.entry, record.handle),) = await settle(
+            [record.entry],
+            book,
+            record.ground.remote,
+            error=error,
+            grace=record.ground.grace,
+            alone=alone,
+        )

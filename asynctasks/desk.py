@@ -23,8 +23,10 @@ from . import files
 from .driver import Driver
 from .exceptions import (
     AsyncTasksError,
+    InvalidArgument,
     InvalidState,
     NotFound,
+    RemoteProtocolError,
     ResultUnavailable,
     SubmitOutcomeUnknown,
     TaskError,
@@ -39,6 +41,7 @@ from .sansio.reconcile import Lost, find_lost
 from .sansio.retry import NO_RETRY, backoff, outcome_unknown
 from .sansio.task import TaskRef, TaskStatus
 from .sansio.token import build_token
+from .sansio.urls import segment
 from .subscriber import StatusSubscription, Subscriber
 from .watch import Watch
 from .watcher import Watcher
@@ -142,7 +145,7 @@ class Desk:
         """
         began = asyncio.get_running_loop().time()
         try:
-            launched = await self.drive_once(self.dialect.launch(prepared))
+            launched = await self.drive_once(_launch(self.dialect, prepared))
         except AsyncTasksError as exc:
             if isinstance(exc, SubmitOutcomeUnknown):
                 exc.service, exc.config_id = prepared.service, prepared.config_id
@@ -393,3 +396,14 @@ class Desk:
         """Wait as the poll policy says after so many looks."""
         dice = random.random()  # noqa: S311 - jitter, not secrecy
         await asyncio.sleep(self.watcher.pace.policy.next_wait(looks, dice))
+
+
+def _launch(dialect: Dialect, prepared: Prepared) -> Flow[Launched]:
+    """Start a task; one with an id that nobody can ask for may be running, too."""
+    launched = yield from dialect.launch(prepared)
+    try:
+        segment(launched.ref.id)
+    except InvalidArgument as exc:
+        expected, found = "the id of the new task", repr(launched.ref.id)
+        raise RemoteProtocolError(expected, None, found) from exc
+    return launched

@@ -253,6 +253,58 @@ async def test_refused_credentials_decide_nothing(world: World, tmp_path: Path) 
     assert ({}, 2) == (world.twice, world.submissions)
 
 
+async def test_success_that_cannot_be_read_is_not_submitted_again(
+    world: World, tmp_path: Path
+) -> None:
+    """What the service said yes to may run, even if its list does not show it."""
+    accepted = Fault(response=Response(200, body=b'{"id": 7}'))
+    world.simulator.faults.add(accepted, times=99, method="POST", path="work")
+    async with submitter(world, tmp_path) as made:
+        items = await collect(made.map("work", given(2), limit=1))
+
+    assert [UNKNOWN, UNKNOWN] == states(items)
+    assert 2 == posts(world)
+    assert all(isinstance(item.error, SubmitOutcomeUnknown) for item in items)
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (Fault(drop="request"), "ConnectionLost"),
+        (Fault(response=Response(504)), "ServiceBroken"),
+    ],
+    ids=["hangs up", "gateway"],
+)
+async def test_service_that_loses_everything_is_asked_so_often(
+    world: World, tmp_path: Path, fault: Fault, kind: str
+) -> None:
+    """An item none of whose submits arrives fails, with how the last one was lost."""
+    world.simulator.faults.add(fault, times=99, method="POST", path="work")
+    async with submitter(world, tmp_path) as made:
+        items = await collect(made.map("work", given(2), limit=1))
+
+    assert [ItemState.FAILED] * 2 == states(items)
+    assert [kind] * 2 == [type(item.error).__name__ for item in items]
+    assert (0, 6) == (world.submissions, posts(world))
+
+
+async def test_lost_submits_in_a_row_are_counted(world: World, tmp_path: Path) -> None:
+    """What was accepted in between begins the count anew."""
+    for fault in (Fault(drop="request"), Fault(drop="request"), Fault()) * 2:
+        world.simulator.faults.add(fault, method="POST", path="work")
+    async with submitter(world, tmp_path) as made:
+        batch = made.map("work", [{"x": "1", "fail": 1}], retry_failed=1)
+        items = await collect(batch)
+
+    assert [DONE] == states(items)
+    assert (2, 6) == (world.submissions, posts(world))
+
+
+def posts(world: World) -> int:
+    """Count the submits that were sent."""
+    return sum(each.method == "POST" for each in world.transport.requests)
+
+
 class Listening(Remote):
     """A service that has nothing, and hears what it is asked."""
 
@@ -371,6 +423,22 @@ async def test_key_makes_a_repetition_harmless(world: World, tmp_path: Path) -> 
 
     assert [DONE] * 4 == states(items)
     assert ({}, 4, 4) == (world.twice, world.submissions, len(keeper.answers))
+
+
+async def test_keys_do_not_help_against_every_loss(
+    world: World, tmp_path: Path
+) -> None:
+    """With a key nobody looks: what was lost again and again may be running."""
+    keeper = KeyKeeper(world.transport)
+    keeper.lose = 99
+    async with (
+        connect_keyed(keeper) as client,
+        BatchSubmitter(client, tmp_path / "run.db") as made,
+    ):
+        items = await collect(made.map("work", given(1)))
+
+    assert [UNKNOWN] == states(items)
+    assert (1, 3) == (world.submissions, 99 - keeper.lose)
 
 
 async def test_key_is_new_for_a_new_attempt(world: World, tmp_path: Path) -> None:

@@ -11,16 +11,21 @@ import tracemalloc
 from typing import Any
 from urllib.parse import parse_qs
 
+import attrs
 import pytest
 
 from asynctasks.aimms import AimmsClient
+from asynctasks.client import TaskClient
 from asynctasks.exceptions import (
     ConnectionLost,
     SubmitOutcomeUnknown,
     UnsupportedOperation,
 )
 from asynctasks.sansio import codec
-from asynctasks.sansio.http import Headers, Request, Response
+from asynctasks.sansio.aimms import AimmsDialect
+from asynctasks.sansio.auth import NoAuth
+from asynctasks.sansio.dialect import Launched, Prepared
+from asynctasks.sansio.http import Flow, Headers, Request, Response
 from asynctasks.sansio.oml import OmlDialect, parse_place
 from asynctasks.sansio.schedule import PollPolicy
 from asynctasks.sansio.task import TaskRef
@@ -208,6 +213,31 @@ async def test_submit_that_never_arrived_has_no_candidates(connect: Connect) -> 
     error = await lose(client, service)
 
     assert [] == await client.candidates(error)
+
+
+@attrs.frozen(kw_only=True)
+class Careless(AimmsDialect):
+    """Takes whatever comes for an id."""
+
+    task_id: str
+
+    def launch(self, prepared: Prepared) -> Flow[Launched]:
+        yield Request("POST", "/jobs", replayable=False)
+        return Launched(ref=TaskRef(id=self.task_id))
+
+
+@pytest.mark.parametrize("task_id", ["", "..", "a\x00b"], ids=repr)
+async def test_accepted_task_without_an_id(task_id: str) -> None:
+    """What was accepted under no id that can be asked for may be running."""
+    local = attrs.asdict(AimmsClient.local()._dialect)
+    dialect = Careless(**local, task_id=task_id)
+    options: Any = {"transport": MemoryTransport(Scripted())}
+    async with TaskClient(dialect, "http://localhost", NoAuth(), options) as client:
+        with pytest.raises(SubmitOutcomeUnknown, match="the id of the new task") as got:
+            await client.submit("solve", {})
+
+        assert ("solve", True) == (got.value.service, got.value.sent)
+        assert 0 == client.stats().submitted
 
 
 async def test_two_lost_submits_cannot_be_told_apart(connect: Connect) -> None:
