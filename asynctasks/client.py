@@ -33,6 +33,7 @@ from .handle import TaskHandle
 from .journalled import JournalledTask
 from .lanes import Kind
 from .manners import Decode, ErrorPolicy, RemotePolicy, check_waiting
+from .once import share
 from .options import (
     ClientOptions,
     build_hub,
@@ -132,7 +133,7 @@ class TaskClient:
             hub.lanes.check()
             hub.lanes.closed = True
             hub.closing = asyncio.create_task(self._close(), name="asynctasks-close")
-        await asyncio.shield(hub.closing)
+        await share(hub.closing)
 
     async def _close(self) -> None:
         hub = self._hub

@@ -18,6 +18,7 @@ from . import journal_items as items
 from .journal_file import JournalFile
 from .journal_reader import JournalReader, JournalSummary
 from .journal_writer import Writer
+from .once import share
 from .sansio.ledger import Entry, ItemState
 
 
@@ -72,7 +73,7 @@ class Journal:
         begin = partial(items.begin_run, path=where, facts=facts or {}, resume=resume)
         writer = Writer(partial(JournalFile, where), begin)
         try:
-            begun = await asyncio.shield(writer.opened)
+            begun = await share(writer.opened)
         except asyncio.CancelledError:
             writer.stop()
             await asyncio.wait([writer.ended])
@@ -116,7 +117,7 @@ class Journal:
             JournalFull: something that happened could not be written.
         """
         self._writer.stop()
-        await asyncio.shield(self._writer.ended)
+        await share(self._writer.ended)
 
     @property
     def full(self) -> bool:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from .exceptions import InvalidArgument, InvalidState, JournalFull
+from .exceptions import InvalidArgument, InvalidState, JournalFull, fresh
 from .journal_file import JournalFile
 
 
@@ -89,7 +89,7 @@ class Writer:
         """
         future: asyncio.Future[T] = self._future()
         if self._dead is not None:
-            future.set_exception(self._dead)
+            future.set_exception(fresh(self._dead))
         elif self._closing:
             future.set_exception(InvalidState("the journal is closed"))
         else:
@@ -217,7 +217,7 @@ def _resolve(
     if error is None:
         future.set_result(outcome)
     else:
-        future.set_exception(error)
+        future.set_exception(fresh(error))  # others get it, too
 
 
 def _retrieve(future: asyncio.Future[Any]) -> None:

@@ -9,9 +9,23 @@ from typing import Any, Generic, TypeVar
 from .exceptions import fresh
 
 
-__all__ = ["Once"]
+__all__ = ["Once", "share"]
 
 T = TypeVar("T")
+
+
+async def share(doing: asyncio.Future[T]) -> T:
+    """
+    Wait for what others wait for, too.
+
+    One who gives up does not take it from them, and each gets an error of his own.
+    """
+    # Unlike awaiting it, this neither cancels it nor raises its error.
+    await asyncio.wait([doing])
+    error = None if doing.cancelled() else doing.exception()
+    if error is not None:
+        raise fresh(error)
+    return doing.result()
 
 
 class Once(Generic[T]):
@@ -39,17 +53,11 @@ class Once(Generic[T]):
         doing = self._doing
         self._askers += 1
         try:
-            # Unlike awaiting it: one who gives up must not take it from the others,
-            # and the error must not collect the tracebacks of all of them.
-            await asyncio.wait([doing])
+            return await share(doing)
         finally:
             self._askers -= 1
             if self._askers == 0:
                 await self._end(doing)
-        error = None if doing.cancelled() else doing.exception()
-        if error is not None:
-            raise fresh(error)
-        return doing.result()
 
     async def _end(self, doing: asyncio.Task[T]) -> None:
         self._doing = None

@@ -28,6 +28,7 @@ from .exceptions import (
 from .handle import TaskHandle
 from .journal import Journal
 from .journalled import JournalledTask, acknowledge, build_journalled, is_given_up
+from .once import share
 from .sansio.dialect import Launched, Payload, Prepared, Reconcile
 from .sansio.http import body_replayable
 from .sansio.ledger import Entry, ItemState, Step, advance
@@ -96,7 +97,7 @@ class SubmitJournal:
             raise InvalidState(CLOSED)
         if self._opening is None or _failed(self._opening):
             self._opening = asyncio.create_task(self._open(), name="asynctasks-journal")
-        return await asyncio.shield(self._opening)
+        return await share(self._opening)
 
     async def _open(self) -> JournalBook:
         async with AsyncExitStack() as stack:

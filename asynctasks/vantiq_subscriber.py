@@ -20,7 +20,9 @@ from .exceptions import (
     ConnectionLost,
     SubscriberClosed,
     VantiqException,
+    fresh,
 )
+from .once import share
 from .sansio.retry import RetryPolicy, backoff
 from .sansio.subscription import (
     Frame,
@@ -130,7 +132,7 @@ class VantiqSubscriber:
             VantiqException: it could not be opened.
         """
         if self._started is not None:
-            await asyncio.shield(self._started)
+            await share(self._started)
 
     async def aclose(self) -> None:
         """End the transport; may be called from a callback, and twice."""
@@ -162,7 +164,7 @@ class VantiqSubscriber:
         closed = SubscriberClosed(reason)
         for answer in self._answers.values():
             if not answer.done():
-                answer.set_exception(closed)
+                answer.set_exception(fresh(closed))
         self._answers.clear()
         for inbox in self._inboxes.values():
             if error is None:

@@ -45,13 +45,14 @@ LAYERS = [
     ["pace"],
     ["watch"],
     ["driver"],
+    ["signer"],
     ["lanes"],
-    ["files", "hooks", "journal", "manners", "once", "server", "transport"],
+    ["files", "hooks", "journal", "manners", "server", "transport"],
     ["journal_reader", "journal_writer", "journal_items"],
     ["journal_file"],
     ["journal_rows", "journal_lock"],
     ["sansio"],
-    ["arguments"],
+    ["arguments", "once"],
     ["exceptions"],
 ]
 """The rooms of the package, from the top floor down; imports point down."""

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from asynctasks.exceptions import InvalidState
-from asynctasks.once import Once
+from asynctasks.once import Once, share
 
 
 pytestmark = pytest.mark.virtual_time
@@ -64,6 +64,29 @@ async def test_each_gets_an_error_of_his_own() -> None:
 
     assert ["broken"] * 3 == [str(error) for error in errors]
     assert 3 == len({id(error) for error in errors})
+
+
+async def test_future_is_shared() -> None:
+    """Whoever gives up leaves it to the others, who get errors of their own."""
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    waiting = [asyncio.create_task(share(future)) for _ in range(3)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    await asyncio.sleep(0)
+    future.set_exception(InvalidState("broken"))
+    _, *errors = await asyncio.gather(*waiting, return_exceptions=True)
+
+    assert waiting[0].cancelled()
+    assert ["broken"] * 2 == [str(error) for error in errors]
+    assert errors[0] is not errors[1]
+
+
+async def test_future_that_is_cancelled() -> None:
+    """Those who wait for it are, too."""
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    future.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await share(future)
 
 
 async def test_work_that_is_cancelled_from_outside() -> None:

@@ -34,6 +34,7 @@ from ..batch_remote import Remote
 from ..exceptions import AsyncTasksError, PatienceExceeded
 from ..handle import TaskHandle
 from ..manners import UnknownPolicy
+from ..once import share
 from ..report import BatchReport
 from ..sansio.dialect import Prepared
 from ..sansio.http import Response
@@ -127,7 +128,7 @@ class FarHandle(TaskHandle):
         patience = self._patience(timeout)
         try:
             async with asyncio.timeout(patience):
-                return await asyncio.shield(self.lease.ended)
+                return await share(self.lease.ended)
         except TimeoutError as exc:
             if isinstance(exc, AsyncTasksError):
                 raise
@@ -135,7 +136,7 @@ class FarHandle(TaskHandle):
 
     async def response(self, status: TaskStatus) -> Response:
         """Return what the worker fetched."""
-        return await asyncio.shield(self.lease.fetched)
+        return await share(self.lease.fetched)
 
 
 class FarRemote(Remote):
@@ -154,7 +155,7 @@ class FarRemote(Remote):
     async def start(self, prepared: Prepared) -> TaskHandle:
         """Have a worker start a task; see :meth:`Remote.start`."""
         lease = self._fleet.lease(prepared=prepared)
-        token = await asyncio.shield(lease.accepted)
+        token = await share(lease.accepted)
         return self._far(super().attach(token).ref, lease)
 
     def adopt(self, ref: TaskRef) -> TaskHandle:
