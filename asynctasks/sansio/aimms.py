@@ -242,7 +242,8 @@ class AimmsDialect(Dialect):
 
     def _task(self, ref: TaskRef, tail: str = "") -> str:
         path = f"{self.root}/tasks/{_name('task', ref.id)}{tail}"
-        # Without an index the service means the last run of a recurring task.
+        if ref.run is None:
+            return path  # of a recurring task, the service means the last run
         return join_query(path, {"groupIndex": ref.run})
 
     def poll(self, ref: TaskRef) -> Flow[TaskStatus]:

@@ -70,8 +70,10 @@ def loads_orjson(data: bytes) -> Any:
     """Read JSON with orjson; see the module for the contract."""
     if LONG_INTEGER in data.translate(DIGITS_ALIKE):
         return loads_stdlib(data)  # orjson would silently round it
+    if data.startswith(BOM):
+        data = data[len(BOM) :]
     try:
-        return orjson.loads(data.removeprefix(BOM))
+        return orjson.loads(data)
     except ValueError as exc:
         raise ResponseDecodeError("JSON", found=_describe(data, exc)) from exc
 
