@@ -19,6 +19,7 @@ from .exceptions import InvalidArgument
 from .handle import TaskHandle
 from .manners import Decode
 from .options import check_options
+from .payload import build_payload
 from .recurring import RecurringTask
 from .sansio.aimms import AimmsDialect
 from .sansio.answers import decode_content
@@ -240,7 +241,7 @@ class AimmsClient(TaskClient):
         given: dict[str, Any] = {"schedule_every": schedule_every, **options}
         body = [given.pop(name, None) for name in ("content", "content_type", "files")]
         key = given.pop("key", None)
-        payload = await self._payload(inputs, *body)
+        payload = await build_payload(inputs, *body)
         launched = await self._launch(service, payload, given, key)
         if schedule_every is not None:
             return RecurringTask(self._desk, launched.ref)

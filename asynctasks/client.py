@@ -16,7 +16,6 @@ import copy
 from functools import partial
 import logging
 from pathlib import Path
-import secrets
 from types import TracebackType
 from typing import Any, Self
 import warnings
@@ -42,8 +41,8 @@ from .options import (
     check_options,
     normal_origins,
 )
+from .payload import build_payload
 from .resources import Rows, build_query
-from .sansio import codec
 from .sansio.auth import Auth
 from .sansio.dialect import (
     Capabilities,
@@ -54,7 +53,7 @@ from .sansio.dialect import (
     Query,
     Reconcile,
 )
-from .sansio.http import Flow, build_multipart, check_header
+from .sansio.http import Flow
 from .sansio.retry import RetryPolicy
 from .sansio.task import TaskRef, TaskStatus
 from .sansio.token import parse_token
@@ -278,38 +277,9 @@ class TaskClient:
             InvalidArgument: an argument cannot be used; nothing was sent.
             ResponseError: the service refuses; ``sent`` is True.
         """
-        payload = await self._payload(inputs, content, content_type, files)
+        payload = await build_payload(inputs, content, content_type, files)
         launched = await self._launch(service, payload, {}, key)
         return self._handle_of(launched)
-
-    async def _payload(
-        self,
-        inputs: Any,
-        content: bodies.Content | None,
-        content_type: str | None,
-        files: Mapping[str, bodies.FileContent] | None,
-    ) -> Payload:
-        given = [kind is not None for kind in (inputs, content, files)]
-        if sum(given) > 1:
-            remedy = "give only one of inputs, content and files"
-            raise InvalidArgument("inputs", "several", remedy)
-        if content_type is not None:
-            check_header("content_type", content_type)
-            if content is None:
-                remedy = "goes with content=; inputs are JSON, files a form"
-                raise InvalidArgument("content_type", content_type, remedy)
-        if content is not None:
-            # Looking at a file blocks.
-            body, default = await asyncio.to_thread(bodies.as_body, content)
-            return Payload(body=body, content_type=content_type or default)
-        if files is not None:
-            parts = await asyncio.to_thread(bodies.as_parts, files)
-            form, kind = build_multipart(parts, boundary=secrets.token_hex(16))
-            return Payload(body=form, content_type=kind)
-        if inputs is None:
-            return Payload()
-        body = codec.dumps(inputs)
-        return Payload(body=body, content_type="application/json", inputs=inputs)
 
     async def _launch(
         self,
@@ -335,7 +305,7 @@ class TaskClient:
     ) -> Prepared:
         """Make a submit ready, for a batch; starts nothing."""
         given = dict(options)
-        payload = await self._payload(
+        payload = await build_payload(
             inputs,
             given.pop("content", None),
             given.pop("content_type", None),

@@ -17,6 +17,7 @@ from .config import Profile
 from .exceptions import InvalidArgument
 from .handle import TaskHandle
 from .options import check_options
+from .payload import build_payload
 from .sansio import codec
 from .sansio.auth import Auth, Credential, NoAuth, basic, bearer
 from .sansio.desp import ROOT, DespDialect
@@ -229,7 +230,7 @@ class DespClient(TaskClient):
         The platform finds an equal configuration again: its id is then the same.
         """
         check_options("a submit of DESP", options, DespSubmit.__annotations__)
-        payload = await self._payload(
+        payload = await build_payload(
             inputs,
             options.get("content"),
             options.get("content_type"),

@@ -12,6 +12,7 @@ from .config import Profile
 from .config.credentials import read_secret
 from .exceptions import InvalidArgument
 from .handle import TaskHandle
+from .payload import build_payload
 from .sansio.answers import decode_content
 from .sansio.auth import Auth, Credential, Secret, bearer
 from .sansio.oml import OmlDialect, parse_place
@@ -141,7 +142,7 @@ class OmlClient(TaskClient):
             InvalidArgument: an argument is missing or out of range; nothing was
                 sent.
         """
-        payload = await self._payload(inputs, content, content_type, files)
+        payload = await build_payload(inputs, content, content_type, files)
         given: dict[str, Any] = {**options}
         key = given.pop("key", None)
         return self._handle_of(await self._launch(service, payload, given, key))

@@ -47,6 +47,7 @@ LAYERS = [
     ["driver"],
     ["signer"],
     ["lanes"],
+    ["payload"],
     ["files", "hooks", "journal", "manners", "server", "transport"],
     ["journal_reader", "journal_writer", "journal_items"],
     ["journal_file"],
