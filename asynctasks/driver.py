@@ -4,29 +4,27 @@ Driving flows: every request of a client goes through here.
 Each policy has one owner and one level::
 
     drive                        the flow: requests, sleeps, what they mean
-      _send_handling_auth        signing, renewal of credentials
+      _send_handling_auth        renewal of credentials, redirects
         _send_handling_retries   attempts, waits, the clock of one request
-          _send_once             the lane, one attempt of the transport
+          _send_once             the lane, one signed attempt of the transport
+
+:meth:`Driver.open` goes the same way for an answer whose body is read piece by piece.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Generator
 from contextlib import AsyncExitStack, asynccontextmanager
-import inspect
 import logging
 import random
-from typing import TypeVar
-from urllib.parse import urljoin
+from typing import Any, TypeVar
 
 import attrs
 
 from .exceptions import (
     AsyncTasksError,
     AttemptTimeout,
-    InvalidArgument,
-    InvalidState,
     RemoteProtocolError,
     ResponseDecodeError,
     ResponseError,
@@ -35,9 +33,11 @@ from .exceptions import (
 from .hooks import Hooks, RequestDetails, RetryDetails
 from .lanes import Kind, Lanes
 from .sansio.auth import Auth, Resolve
-from .sansio.http import Flow, Headers, Request, Response, Sleep, body_replayable
-from .sansio.retry import RetryPolicy, may_repeat, next_wait
+from .sansio.http import Request, Response, Sleep, body_replayable
+from .sansio.retry import RetryPolicy, next_wait
+from .sansio.secrecy import conceal_error, conceal_response
 from .sansio.urls import origin_of, resolve_server_url
+from .signer import Signer, fetch
 from .transport import Download
 
 
@@ -46,19 +46,18 @@ __all__ = ["Driver", "Limits"]
 T = TypeVar("T")
 
 OK = 200
+NO_CONTENT = 204
+REDIRECTION = 300
 UNAUTHORIZED = 401
 TOO_MANY = 429
 SERVER_FAULT = 500
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
-KEPT = 64
-"""Headers whose signed form is kept; those that dialects use are few."""
-
 SHORTEST = 0.001
 """Seconds of an attempt at least: a sleep may end late, and 0 would mean no end."""
 
-SLEPT = Response(204)
+SLEPT = Response(NO_CONTENT)
 """What a flow is sent after it slept."""
 
 
@@ -116,15 +115,11 @@ class Driver:
         self.hooks = hooks
         self.logger = hooks.logger
         self._dice = dice or random.Random()  # noqa: S311 - jitter, not secrecy
-        self._renewing = asyncio.Lock()
-        self._renewals = 0
-        self._refusal: BaseException | None = None
-        self._extra: Mapping[str, str] = {}
-        self._kept: dict[int, tuple[Headers, Headers]] = {}
+        self._signer = Signer(auth, origin)
 
     async def drive(
         self,
-        flow: Flow[T],
+        flow: Generator[Request | Sleep | Resolve, Any, T],
         *,
         kind: Kind = Kind.ADMIN,
         retry: RetryPolicy | None = None,
@@ -138,7 +133,8 @@ class Driver:
             retry: instead of the driver's own policy.
 
         Raises:
-            AsyncTasksError: what the flow raises, with the request it was about.
+            AsyncTasksError: what the flow raises, with the request it was about, and
+                without the secrets that an answer quoted.
             InvalidState: the client is closed, or belongs to another loop.
         """
         self.lanes.check()
@@ -147,9 +143,8 @@ class Driver:
         try:
             step = next(flow)
             while True:
-                if isinstance(step, Sleep):
-                    await self.lanes.transport.sleep(step.seconds)
-                    step = flow.send(SLEPT)
+                if not isinstance(step, Request):
+                    step = flow.send(await self._answer(step))
                     continue
                 request = step
                 try:
@@ -162,10 +157,29 @@ class Driver:
             result: T = stop.value
             return result
         except (TransportError, ResponseError, RemoteProtocolError) as exc:
-            _name_request(exc, request)
+            self._complete(exc, request)
             raise
         finally:
             flow.close()
+
+    async def _answer(self, step: Sleep | Resolve) -> Any:
+        """Do what a flow wants that is no request."""
+        if isinstance(step, Resolve):
+            return await fetch(step.source)
+        await self.lanes.transport.sleep(step.seconds)
+        return SLEPT
+
+    def _complete(
+        self,
+        exc: TransportError | ResponseError | RemoteProtocolError,
+        request: Request | None,
+    ) -> None:
+        """Let an error say what it is about, and nothing that is secret."""
+        if request is None:
+            return
+        if exc.request is None:
+            exc.request = request.redacted()
+        conceal_error(exc, self._signer.secrets(request))
 
     @asynccontextmanager
     async def open(self, request: Request) -> AsyncIterator[Download]:
@@ -177,142 +191,14 @@ class Driver:
         """
         self.lanes.check()
         try:
-            async with self._opened(request) as download:
-                target = self._redirected(request, download.head)
-                if target is None:
-                    yield download
-                    return
-            async with self._opened(target) as download:
-                yield download
-        except (ResponseError, RemoteProtocolError) as exc:
-            _name_request(exc, request)
+            async with AsyncExitStack() as stack:
+                head = await self._send_handling_auth(
+                    request, Kind.RESULT, self.retry, stack
+                )
+                yield Download(head, head.reader)
+        except (TransportError, ResponseError, RemoteProtocolError) as exc:
+            self._complete(exc, request)
             raise
-
-    @asynccontextmanager
-    async def _opened(self, request: Request) -> AsyncIterator[Download]:
-        async with AsyncExitStack() as stack:
-            yield await self._open_handling_auth(request, stack)
-
-    async def _open_handling_auth(
-        self, request: Request, stack: AsyncExitStack
-    ) -> Download:
-        if not request.anonymous:
-            await self.see_to_credential()
-        seen = self.auth.generation
-        download = await self._open_handling_retries(request, stack)
-        refused = download.head.status == UNAUTHORIZED
-        if refused and await self._renewed(request, seen):
-            await stack.aclose()
-            download = await self._open_handling_retries(request, stack)
-        return download
-
-    async def _open_handling_retries(
-        self, request: Request, stack: AsyncExitStack
-    ) -> Download:
-        begun = asyncio.get_running_loop().time()
-        attempt = 1
-        while True:
-            outcome: Response | AsyncTasksError
-            begun += await self._enter(Kind.RESULT, request)
-            elapsed = asyncio.get_running_loop().time() - begun
-            timeout = self._attempt_timeout(request, self.retry, elapsed)
-            try:
-                download = await self._open_once(request, stack, timeout, attempt)
-                outcome = download.head
-            except TransportError as exc:
-                outcome = exc
-            wait = self._wait(self.retry, request, outcome, attempt, begun)
-            if wait is None:
-                if isinstance(outcome, Response):
-                    head = self._delivered(outcome, attempt)
-                    return attrs.evolve(download, head=head)
-                outcome.attempts = attempt
-                raise outcome
-            await stack.aclose()
-            await self.lanes.transport.sleep(wait)
-            attempt += 1
-
-    async def _open_once(
-        self, request: Request, stack: AsyncExitStack, timeout: float, attempt: int
-    ) -> Download:
-        """Make one attempt up to the head; the lane is left before the body."""
-        outcome: Response | AsyncTasksError | None = None
-        now = asyncio.get_running_loop().time()
-        try:
-            opening = self.lanes.transport.open(
-                self._signed(request), timeout=timeout, idle=self.limits.idle_timeout
-            )
-            download = await stack.enter_async_context(opening)
-            outcome = download.head
-        except AsyncTasksError as exc:
-            outcome = exc
-            raise
-        finally:
-            self.lanes.leave(
-                Kind.RESULT, outcome, sent_at=now, pause_max=self.retry.retry_after_max
-            )
-            if self._talks:
-                self._tell_attempt(request, outcome, attempt, now)
-        return attrs.evolve(download, chunks=self._paced(download.chunks, request))
-
-    async def _paced(
-        self, chunks: AsyncIterator[bytes], request: Request
-    ) -> AsyncIterator[bytes]:
-        """
-        Give a body up that crawls: slower than a rate, over a whole idle time.
-
-        Only the time in which a piece is waited for counts, not what the reader does.
-        """
-        clock = asyncio.get_running_loop().time
-        asked, waited, received = clock(), 0.0, 0
-        async for chunk in chunks:
-            waited += clock() - asked
-            received += len(chunk)
-            if waited >= self.limits.idle_timeout:
-                if received < self.limits.min_rate * waited:
-                    rate = f"less than {self.limits.min_rate:,.0f} bytes a second"
-                    raise AttemptTimeout(
-                        f"the answer crawls: {rate}", request.redacted()
-                    )
-                waited, received = 0.0, 0
-            yield chunk
-            asked = clock()
-
-    # --- redirects and credentials -------------------------------------------
-
-    async def _send_handling_auth(
-        self, request: Request, kind: Kind, policy: RetryPolicy
-    ) -> Response:
-        """Sign; where the service does not accept it, renew once and try again."""
-        now = asyncio.get_running_loop().time()
-        if not request.anonymous and self.auth.due(now):
-            await self._renew(self.auth.generation)
-        seen = self.auth.generation
-        response = await self._send_handling_retries(request, kind, policy)
-        if response.status == UNAUTHORIZED and await self._renewed(request, seen):
-            response = await self._send_handling_retries(request, kind, policy)
-        if request.follow:
-            target = self._redirected(request, response)
-            if target is not None:
-                response = await self._send_handling_retries(target, kind, policy)
-        return response
-
-    def _redirected(self, request: Request, response: Response) -> Request | None:
-        """
-        Return the request that a redirect means, if it may be followed.
-
-        Only where the dialect expects one, only once, and never with credentials
-        to another origin.
-        """
-        location = response.headers.get("Location")
-        if not request.follow or response.status not in REDIRECTS or location is None:
-            return None
-        base = urljoin(self.origin, request.url)
-        url = resolve_server_url(base, location, self.trusted_origins)
-        foreign = origin_of(url) != self.origin
-        return attrs.evolve(
-            request, url=url, follow=False, anonymous=request.anonymous or foreign
-        )
 
     async def see_to_credential(self) -> None:
         """
@@ -322,108 +208,76 @@ class Driver:
             AsyncTasksError: no credential could be obtained.
         """
         if self.auth.due(asyncio.get_running_loop().time()):
-            await self._renew(self.auth.generation)
+            await self._signer.renew(self.auth.generation, self.drive)
 
-    async def _renewed(self, request: Request, seen: int) -> bool:
-        """Renew the credential after a 401; tell whether to try once more."""
-        if request.anonymous or not self.auth.renewable:
-            return False
-        await self._renew(seen)
-        return body_replayable(request.body)
+    # --- credentials and redirects -------------------------------------------
 
-    async def _renew(self, seen: int) -> None:
-        """Renew the credential once, however many requests want it."""
-        before = self._renewals
-        async with self._renewing:
-            if self.auth.generation != seen:
-                return  # somebody else did, while we waited
-            if self._renewals != before and self._refusal is not None:
-                raise self._refusal  # somebody else tried, while we waited
-            self._refusal = None
-            try:
-                await self._ask_for_credential()
-            except Exception as exc:
-                if isinstance(exc, AsyncTasksError):
-                    exc.sent = False  # what waits for the credential was not
-                self._refusal = exc
-                raise
-            finally:
-                self._renewals += 1
+    async def _send_handling_auth(
+        self,
+        request: Request,
+        kind: Kind,
+        policy: RetryPolicy,
+        stack: AsyncExitStack | None = None,
+    ) -> Response:
+        """
+        See to the credential; where the service refuses it, renew it and try again.
 
-    async def _ask_for_credential(self) -> None:
-        """Drive the flow of the renewal."""
-        flow = self.auth.renew()
-        answer: object = None
-        try:
-            while True:
-                step = flow.send(answer)
-                if isinstance(step, Resolve):
-                    answer = await self._fetch(step.source)
-                elif isinstance(step, Sleep):
-                    await self.lanes.transport.sleep(step.seconds)
-                    answer = SLEPT
-                else:
-                    unsigned = attrs.evolve(step, anonymous=True)
-                    answer = await self._send_handling_retries(
-                        unsigned, Kind.ADMIN, self.retry
-                    )
-        except StopIteration:
-            return
-        finally:
-            flow.close()
+        Args:
+            request: not signed yet.
+            kind: which lane it takes.
+            policy: how often it is repeated.
+            stack: holds the answer open, whose body is then to be read from its
+                ``reader``; None to have it read.
+        """
+        signed = not request.anonymous
+        if signed and self.auth.due(asyncio.get_running_loop().time()):
+            await self._signer.renew(self.auth.generation, self.drive)
+        seen = self.auth.generation
+        response = await self._send_handling_retries(request, kind, policy, stack)
+        if response.status == UNAUTHORIZED and signed and self.auth.renewable:
+            await self._signer.renew(seen, self.drive)
+            if body_replayable(request.body):
+                await _let_go(stack)
+                response = await self._send_handling_retries(
+                    request, kind, policy, stack
+                )
+        if request.follow and response.status in REDIRECTS:
+            target = self._redirected(request, response)
+            if target is not None:
+                await _let_go(stack)
+                return await self._send_handling_auth(target, kind, policy, stack)
+        return response
 
-    async def _fetch(self, source: Callable[[], Awaitable[str]]) -> str:
-        fetching = source()
-        if not inspect.isawaitable(fetching):
-            remedy = "the callable that fetches it must be async"
-            raise InvalidArgument("credential", type(fetching).__name__, remedy)
-        return await fetching
+    def _redirected(self, request: Request, response: Response) -> Request | None:
+        """
+        Return the request that a redirect means, if there is a place.
 
-    def _signed(self, request: Request) -> Request:
-        """Return what goes out: an absolute URL, and the credentials."""
-        url = request.url
-        if url.startswith("/"):
-            url = self.origin + url
-        elif not request.anonymous and origin_of(url) != self.origin:
-            raise InvalidState(f"credentials are meant for {self.origin} only")
-        headers = request.headers
-        if not request.anonymous:
-            headers = self._signed_headers(headers)
-        return Request(
-            request.method,
-            url,
-            headers,
-            request.body,
-            replayable=False,
-            streamed=request.streamed,
+        Only where the dialect expects one, only once, and never with credentials
+        to another origin.
+        """
+        location = response.headers.get("Location")
+        if location is None:
+            return None
+        base = self._signer.absolute(request.url)
+        url = resolve_server_url(base, location, self.trusted_origins)
+        foreign = origin_of(url) != self.origin
+        return attrs.evolve(
+            request, url=url, follow=False, anonymous=request.anonymous or foreign
         )
-
-    def _signed_headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:
-        """Add the credentials; the same headers are often sent again and again."""
-        extra = self.auth.headers()
-        if not extra:
-            return headers
-        if extra != self._extra:
-            self._extra, self._kept = extra, {}
-        kept = self._kept.get(id(headers))
-        if kept is not None:
-            return kept[1]
-        signed = Headers(headers).replaced(extra)
-        if isinstance(headers, Headers):  # others may change
-            if len(self._kept) >= KEPT:
-                self._kept.clear()
-            self._kept[id(headers)] = (headers, signed)
-        return signed
 
     # --- attempts ------------------------------------------------------------
 
     async def _send_handling_retries(
-        self, request: Request, kind: Kind, policy: RetryPolicy
+        self,
+        request: Request,
+        kind: Kind,
+        policy: RetryPolicy,
+        stack: AsyncExitStack | None,
     ) -> Response:
         """Repeat the request where that is harmless and may help."""
         clock = asyncio.get_running_loop().time
         begun = now = clock()
-        attempt = 1
+        attempt, paid = 1, 0.0
         while True:
             outcome: Response | AsyncTasksError
             wrong: AsyncTasksError | None = None
@@ -432,23 +286,27 @@ class Driver:
                 now = clock()
             timeout = self._attempt_timeout(request, policy, now - begun)
             try:
-                outcome = await self._send_once(request, kind, timeout, attempt, now)
+                outcome = await self._send_once(
+                    request, kind, timeout, attempt, now, stack
+                )
             except TransportError as exc:
                 outcome = exc
             else:
                 wrong = _undecodable(outcome) if request.expect_json else None
                 if outcome.status == OK and wrong is None:
-                    return self._delivered(outcome, attempt)
-            wait = self._wait(policy, request, wrong or outcome, attempt, begun)
-            if wait is not None:
-                await self.lanes.transport.sleep(wait)
-                now = clock()
-                attempt += 1
-                continue
-            if isinstance(outcome, AsyncTasksError):
-                outcome.attempts = attempt
-                raise outcome
-            return self._delivered(outcome, attempt)
+                    return self._delivered(outcome, attempt, paid)
+            again = self._retry(policy, request, wrong or outcome, attempt, begun)
+            if again is None:
+                break
+            wait, paid = again
+            await _let_go(stack)
+            await self.lanes.transport.sleep(wait)
+            now = clock()
+            attempt += 1
+        if isinstance(outcome, AsyncTasksError):
+            outcome.attempts = attempt
+            raise outcome
+        return self._delivered(outcome, attempt, None if wrong else paid)
 
     async def _enter(self, kind: Kind, request: Request) -> float:
         """
@@ -461,22 +319,24 @@ class Driver:
         await self.lanes.enter(kind, request)
         return clock() - waiting
 
-    def _delivered(self, response: Response, attempt: int) -> Response:
-        if response.status < SERVER_FAULT and response.status != TOO_MANY:
-            self.lanes.budget.earn(retried=attempt > 1)
+    def _delivered(
+        self, response: Response, attempt: int, paid: float | None
+    ) -> Response:
+        """Take in an answer that stands; *paid* is None where it is no success."""
+        healthy = response.status < SERVER_FAULT and response.status != TOO_MANY
+        if healthy and paid is not None:
+            self.lanes.budget.earn(paid)
         return response if attempt == 1 else attrs.evolve(response, attempts=attempt)
 
-    def _wait(
+    def _retry(
         self,
         policy: RetryPolicy,
         request: Request,
         outcome: Response | AsyncTasksError,
         attempt: int,
         begun: float,
-    ) -> float | None:
-        """Return the seconds until the next attempt; None if there is none."""
-        if attempt >= policy.attempts or not may_repeat(request, outcome):
-            return None
+    ) -> tuple[float, float] | None:
+        """Return the seconds until the next attempt and its price; or None."""
         wait = next_wait(
             policy,
             request,
@@ -489,12 +349,13 @@ class Driver:
             return None
         answered = isinstance(outcome, Response)
         throttled = answered and outcome.status == TOO_MANY
-        if not self.lanes.budget.spend(throttled=throttled):
+        paid = self.lanes.budget.spend(throttled=throttled)
+        if not paid:
             self.logger.warning("%s: too many retries; no more", request.describe())
             return None
         reason = str(outcome.status) if answered else type(outcome).__name__
         self._tell_retry(request, attempt, wait, reason)
-        return wait
+        return wait, paid
 
     def _tell_retry(
         self, request: Request, attempt: int, wait: float, reason: str
@@ -528,7 +389,13 @@ class Driver:
         return min(self.limits.attempt_timeout, max(left, SHORTEST))
 
     async def _send_once(
-        self, request: Request, kind: Kind, timeout: float, attempt: int, now: float
+        self,
+        request: Request,
+        kind: Kind,
+        timeout: float,
+        attempt: int,
+        now: float,
+        stack: AsyncExitStack | None,
     ) -> Response:
         """Make one attempt, for which there is a place, and give the place back."""
         outcome: Response | AsyncTasksError | None = None
@@ -536,13 +403,18 @@ class Driver:
         if talks:
             self.logger.debug("> %s", request.describe())
         try:
-            outcome = await self.lanes.transport.send(
-                self._signed(request),
-                timeout=timeout,
-                max_bytes=self.limits.max_response_bytes,
-            )
+            signed = self._signer.sign(request)
+            if stack is None:
+                outcome = await self.lanes.transport.send(
+                    signed, timeout=timeout, max_bytes=self.limits.max_response_bytes
+                )
+            else:
+                outcome = await self._open_once(signed, timeout, stack)
+            if outcome.status >= REDIRECTION:  # a success is the caller's own
+                outcome = conceal_response(outcome, self._signer.secrets(request))
         except AsyncTasksError as exc:
             outcome = exc
+            conceal_error(exc, self._signer.secrets(request))
             raise
         else:
             return outcome
@@ -552,6 +424,39 @@ class Driver:
             )
             if talks:
                 self._tell_attempt(request, outcome, attempt, now)
+
+    async def _open_once(
+        self, request: Request, timeout: float, stack: AsyncExitStack
+    ) -> Response:
+        """Make one attempt up to the head, whose ``reader`` is the body to come."""
+        opening = self.lanes.transport.open(
+            request, timeout=timeout, idle=self.limits.idle_timeout
+        )
+        download = await stack.enter_async_context(opening)
+        return attrs.evolve(download.head, reader=self._paced(download.chunks, request))
+
+    async def _paced(
+        self, chunks: AsyncIterator[bytes], request: Request
+    ) -> AsyncIterator[bytes]:
+        """
+        Give a body up that crawls: slower than a rate, over a whole idle time.
+
+        Only the time in which a piece is waited for counts, not what the reader does.
+        """
+        clock = asyncio.get_running_loop().time
+        asked, waited, received = clock(), 0.0, 0
+        async for chunk in chunks:
+            waited += clock() - asked
+            received += len(chunk)
+            if waited >= self.limits.idle_timeout:
+                if received < self.limits.min_rate * waited:
+                    rate = f"less than {self.limits.min_rate:,.0f} bytes a second"
+                    raise AttemptTimeout(
+                        f"the answer crawls: {rate}", request.redacted()
+                    )
+                waited, received = 0.0, 0
+            yield chunk
+            asked = clock()
 
     @property
     def _talks(self) -> bool:
@@ -584,17 +489,15 @@ class Driver:
         self.hooks.tell(details)
 
 
-def _name_request(
-    exc: TransportError | ResponseError | RemoteProtocolError, request: Request | None
-) -> None:
-    """Let an error say what it is about."""
-    if exc.request is None and request is not None:
-        exc.request = request.redacted()
+async def _let_go(stack: AsyncExitStack | None) -> None:
+    """Close what was opened for an answer that does not stand."""
+    if stack is not None:
+        await stack.aclose()
 
 
 def _undecodable(response: Response) -> ResponseDecodeError | None:
     """Return the error of a success that must be JSON and is not, e.g. cut off."""
-    if response.status >= 300 or response.status == 204:  # noqa: PLR2004
+    if response.status >= REDIRECTION or response.status == NO_CONTENT:
         return None
     try:
         response.json()

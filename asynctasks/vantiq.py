@@ -26,7 +26,7 @@ from typing import Any, Self
 
 from .exceptions import VantiqException
 from .files import FileBody
-from .sansio.http import BodySource, Request
+from .sansio.http import BodySource, Request, Response
 from .sansio.values import (
     Currency,
     GeoJSON,
@@ -270,8 +270,7 @@ class Vantiq:
                 arrived.
         """
         request = self._session.api.revoke(self._token_for_refresh())
-        response = parse_response(await self._session.converse("revoke", request))
-        raise_refusal(response)
+        raise_answer(await self._session.converse("revoke", request))
         self._session.auth.clear()
 
     def _token_for_refresh(self) -> str:
@@ -289,7 +288,7 @@ class Vantiq:
         answer = await self._session.converse(operation, request)
         try:
             with explained(operation):
-                raise_refusal(parse_response(answer))
+                raise_answer(answer)
                 self._session.auth.accept_answer(answer)
         except VantiqException as exc:
             self._logger.error(  # noqa: TRY400 - it is raised, traceback and all
@@ -875,6 +874,12 @@ class Vantiq:
 def _key(resource_id: Any) -> str:
     """Return an id that must be there; its form is checked with the path."""
     return resource_id if resource_id is not None else ""
+
+
+def raise_answer(answer: Response) -> None:
+    """Raise what the server refused; a success may hold tokens and is not read."""
+    if answer.refused:
+        raise_refusal(parse_response(answer))
 
 
 def _require(operation: str, instance: Any, done: str) -> None:

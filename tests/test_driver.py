@@ -701,13 +701,65 @@ async def test_renewals_that_ask_a_service() -> None:
     assert 60 <= clock() - begun < 70
 
 
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (Response(500), ServiceBroken),
+        (Response(200, body=b"<html>"), UnexpectedContent),
+        (ConnectionLost("reset"), ConnectionLost),
+    ],
+    ids=["refusal", "page", "reset"],
+)
 @pytest.mark.virtual_time
-async def test_renewals_that_are_refused() -> None:
-    """What the service of tokens refuses is the error of the request."""
-    transport = scripted(Response(500), Response(500))
-    driver = drive_on(transport, TokenService(), retry=NO_RETRY)
-    with pytest.raises(ServiceBroken):
+async def test_renewals_that_fail(
+    answer: Response | BaseException, error: type[ServiceBroken]
+) -> None:
+    """What the service of tokens did is told of the request for the token."""
+    driver = drive_on(scripted(answer), TokenService(), retry=NO_RETRY)
+    with pytest.raises(error) as caught:
         await driver.drive(ask())
+
+    assert Request("POST", f"{BLOBS}/token", replayable=True) == caught.value.request
+
+
+@pytest.mark.virtual_time
+async def test_every_waiter_has_an_error_of_its_own() -> None:
+    """What one of them notes on it is not in those of the others."""
+
+    async def refuse(_: Request) -> Response:
+        await asyncio.sleep(1)
+        return Response(500)
+
+    driver = drive_on(MemoryTransport(refuse), TokenService(), retry=NO_RETRY)
+    errors = await asyncio.gather(
+        *[driver.drive(ask()) for _ in range(3)], return_exceptions=True
+    )
+
+    assert [ServiceBroken] * 3 == [type(error) for error in errors]
+    assert 3 == len({id(error) for error in errors})
+
+
+async def test_secrets_that_are_quoted_are_not_told() -> None:
+    """No refusal shows the key that it quotes; a success is the caller's own."""
+    quoting = [Response(status, body=b"canary-7") for status in (403, 200)]
+    driver = drive_on(scripted(*quoting), api_key("canary-7"))
+    answers = [await driver.drive(ask()) for _ in quoting]
+
+    assert [b"...", b"canary-7"] == [answer.body for answer in answers]
+
+
+@pytest.mark.parametrize("how", ["drive", "open"])
+async def test_secrets_in_errors_of_the_transport(how: str) -> None:
+    """What a broken answer quotes is in no error, wherever it is told."""
+    told: list[Any] = []
+    transport = scripted(ConnectionLost("garbage: canary-7"))
+    driver = drive_on(transport, api_key("canary-7"), retry=NO_RETRY)
+    driver.hooks = Hooks((told.append,), LOGGER)
+    with pytest.raises(ConnectionLost) as caught:
+        await result(driver, how)
+    (details,) = told
+
+    assert ["garbage: …"] * 2 == [caught.value.reason, details.error.reason]
 
 
 async def test_credentials_stay_at_home() -> None:
@@ -815,6 +867,35 @@ async def test_redirects_that_are_refused(how: str, location: str) -> None:
         await result(driver, how)
 
     assert 1 == len(transport.requests)
+
+
+@WAYS
+async def test_a_path_is_no_host(how: str) -> None:
+    """Two slashes at the begin of a path make no host of what follows."""
+    request = Request("GET", "//tasks/7", follow=True)
+    transport = scripted(redirect("blob"), Response(200))
+    await result(drive_on(transport), how, request)
+
+    assert [f"{HOME}//tasks/7", f"{HOME}/tasks/blob"] == [
+        request.url for request in transport.requests
+    ]
+
+
+@WAYS
+async def test_a_key_that_ends_at_the_redirect(how: str) -> None:
+    """The second request is signed anew, too, where the service asks for it."""
+    keys = Keys()
+
+    async def handler(request: Request) -> Response:
+        if request.path == "/b":
+            keys.accepted = 2
+            return await keys.serve(request)
+        return redirect("/b")
+
+    transport = MemoryTransport(handler)
+    response = await result(drive_on(transport, api_key(keys.fetch)), how)
+
+    assert (200, ["k1", "k1", "k2"]) == (response.status, sent(transport))
 
 
 @WAYS
@@ -1020,11 +1101,8 @@ async def test_readers_that_take_long() -> None:
 class Spent:
     """A budget of which nothing is left."""
 
-    def spend(self, *, throttled: bool) -> bool:
-        return False
-
-    def refund(self) -> None:
-        """There is nothing to add to."""
+    def spend(self, *, throttled: bool) -> float:
+        return 0.0
 
 
 async def test_an_empty_budget() -> None:
@@ -1124,6 +1202,27 @@ async def test_a_budget_that_was_spent_fills_up_again() -> None:
 
     assert empty < 14
     assert 1 + 2 == len(transport.requests) - before
+
+
+async def test_a_success_gives_back_what_its_retry_cost() -> None:
+    """A service that refuses everything once does not fill the budget."""
+    busy = Response(429, Headers({"Retry-After": "0"}))
+    policy = RetryPolicy(wait_initial=0, wait_jitter=0)
+    driver = drive_on(scripted(*[busy, Response(200)] * 3), retry=policy)
+    driver.lanes.budget.tokens = 100
+    for _ in range(3):
+        await driver.drive(ask())
+
+    assert 100 == driver.lanes.budget.tokens
+
+
+async def test_what_cannot_be_read_earns_nothing() -> None:
+    """An answer that is cut off is no success of the service."""
+    driver = drive_on(scripted(Response(200, body=b'{"a"')), retry=NO_RETRY)
+    driver.lanes.budget.tokens = 100
+    await driver.drive(ask(Request("GET", "/tasks/7", expect_json=True)))
+
+    assert 100 == driver.lanes.budget.tokens
 
 
 @pytest.mark.virtual_time

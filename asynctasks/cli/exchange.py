@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from ..exceptions import RemoteProtocolError
 from ..sansio.http import SHOWN_HEADERS, Body, Request, Response, body_length
+from ..sansio.secrecy import forms_of
 from ..transport import Download, Transport
 
 
@@ -98,7 +99,7 @@ class Recorder(Transport):
         await self._transport.aclose()
 
     def _keep(self, request: Request, response: Response) -> None:
-        self._secrets.update(find_secrets(request.headers))
+        self._secrets |= forms_of(find_secrets(request.headers), request.confidential)
         self._exchange.append(
             {
                 "request": build_request_document(request),

@@ -31,9 +31,6 @@ REFUSALS: Mapping[int, type[ResponseError]] = {
     409: Conflict,
 }
 
-REFUSED = 400
-"""From here on a status says no (RFC 9110 section 15)."""
-
 TOO_MANY = 429
 
 SERVER_FAULT = 500
@@ -83,7 +80,7 @@ def expect(response: Response, *statuses: int) -> Response:
     """
     if response.status in statuses:
         return response
-    if response.status >= REFUSED:
+    if response.refused:
         raise refusal(response)
     wanted = " or ".join(str(status) for status in statuses)
     found = f"status {response.status}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 import base64
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Generator, Mapping
 from typing import Any, Union
 
 import attrs
@@ -116,6 +116,10 @@ class Auth(ABC):
     def headers(self) -> Mapping[str, str]:
         """Return the headers that sign a request."""
 
+    def secrets(self) -> Collection[str]:
+        """Return what of the headers must not be shown, should a service quote it."""
+        return self.headers().values()
+
 
 class NoAuth(Auth):
     """Requests go as they are."""
@@ -162,7 +166,7 @@ def decode_secret(response: Response) -> tuple[Any, Response]:
     Raises:
         ResponseDecodeError: it is not JSON, and the error does not show what it is.
     """
-    bare = Response(response.status, response.headers)
+    bare = Response(response.status, response.headers).redacted()
     try:
         document = codec.loads(response.body)
     except ResponseDecodeError:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping
 import math
+import re
 from typing import Any, Protocol, TypeVar, Union, runtime_checkable
 
 import attrs
 
 from . import codec
+from .urls import hide_secrets
 from ..exceptions import InvalidArgument, ResponseDecodeError, UnexpectedContent
 
 
@@ -51,6 +53,15 @@ SHOWN_HEADERS = frozenset(
     }
 )
 """Headers whose values may be shown: an allowlist, so that no secret slips out."""
+
+LINKS = frozenset({"content-location", "location"})
+"""Headers that hold a URL, whose query may be a signature: it is not shown."""
+
+REFUSED = 400
+"""From here on a status says no (RFC 9110 section 15)."""
+
+SECONDS = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
+"""Of Retry-After: digits (RFC 9110 section 10.2.3), and a fraction, which some send."""
 
 REQUEST_ID_HEADERS = ("x-request-id", "x-ms-request-id", "opc-request-id")
 
@@ -115,13 +126,20 @@ class Headers(Mapping[str, str]):
 
     def __repr__(self) -> str:
         shown = ", ".join(
-            f"{name}: {value if key in SHOWN_HEADERS else '…'}"
+            f"{name}: {_shown(key, value)}"
             for key, (name, value) in self._items.items()
         )
         return f"<Headers {shown}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Headers, (list(self._items.values()),)
+
+
+def _shown(key: str, value: str) -> str:
+    """Return what may be shown of the value of a header."""
+    if key in LINKS:
+        return hide_secrets(value)
+    return value if key in SHOWN_HEADERS else "…"
 
 
 NO_HEADERS = Headers()
@@ -212,6 +230,9 @@ class Request:
     final: frozenset[int] = attrs.field(default=frozenset(), kw_only=True)
     """Statuses that are an answer here, though elsewhere they mean: try again."""
 
+    confidential: tuple[str, ...] = attrs.field(default=(), kw_only=True, repr=False)
+    """Texts in its body that must not be shown, should the service quote them."""
+
     @replayable.default
     def _safe_methods_are_replayable(self) -> bool:
         return self.method in SAFE_METHODS
@@ -256,6 +277,11 @@ class Response:
     """The body, still to be read, of an answer to a streamed request; else None."""
 
     @property
+    def refused(self) -> bool:
+        """Whether the service says no: a status from 400 on."""
+        return self.status >= REFUSED
+
+    @property
     def media_type(self) -> str:
         """The content type without parameters, in lower case; may be empty."""
         value = self.headers.get("Content-Type", "")
@@ -278,11 +304,10 @@ class Response:
         either side does no harm. None where it is absent, past or nonsense.
         """
         value = self.headers.get("Retry-After", "").strip()
-        try:
-            seconds = float(value)
-        except ValueError:
-            seconds = _seconds_until(value, self.headers.get("Date", ""))
-        return seconds if 0 <= seconds < math.inf else None
+        if SECONDS.fullmatch(value):
+            return float(value)
+        seconds = _seconds_until(value, self.headers.get("Date", ""))
+        return seconds if seconds >= 0 else None
 
     def json(self) -> Any:
         """
@@ -321,7 +346,11 @@ class Response:
 
     def redacted(self) -> Response:
         """Return what may be kept in an error: harmless headers, a bounded body."""
-        shown = {n: v for n, v in self.headers.items() if n.lower() in SHOWN_HEADERS}
+        shown = {
+            name: _shown(name.lower(), value)
+            for name, value in self.headers.items()
+            if name.lower() in SHOWN_HEADERS
+        }
         return Response(
             self.status,
             Headers(shown),
@@ -337,8 +366,8 @@ def _seconds_until(then: str, now: str) -> float:
 
     try:
         gap = parsedate_to_datetime(then) - parsedate_to_datetime(now)
-    except (ValueError, TypeError):  # no dates, or only one of them with a zone
-        return math.nan
+    except (ValueError, TypeError, OverflowError):
+        return math.nan  # no dates, only one of them with a zone, or no such year
     return gap.total_seconds()
 
 

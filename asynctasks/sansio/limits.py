@@ -126,8 +126,8 @@ class RetryBudget:
     Retries that a service may be burdened with; a storm of them empties it.
 
     The numbers are those of botocore's standard mode: a retry costs 14 tokens, one
-    after a refusal of too many requests 5; a success after a retry brings 14 back, one
-    at once 1.
+    after a refusal of too many requests 5; a success brings back what the last retry
+    before it cost, or 1 where there was none.
     """
 
     most: float = 500.0
@@ -140,18 +140,17 @@ class RetryBudget:
     def _full(self) -> float:
         return self.most
 
-    def spend(self, *, throttled: bool) -> bool:
-        """Pay for a retry; False if there is not enough, and nothing is paid."""
+    def spend(self, *, throttled: bool) -> float:
+        """Pay for a retry; return its price, or 0.0 where there is not enough."""
         cost = self.THROTTLED if throttled else self.COST
         if self.tokens < cost:
-            return False
+            return 0.0
         self.tokens -= cost
-        return True
+        return cost
 
-    def earn(self, *, retried: bool) -> None:
-        """Take in the success of a request, after a retry or at once."""
-        back = self.COST if retried else 1.0
-        self.tokens = min(self.most, self.tokens + back)
+    def earn(self, paid: float = 0.0) -> None:
+        """Take in a success; *paid* is the price of the retry before it, if any."""
+        self.tokens = min(self.most, self.tokens + (paid or 1.0))
 
 
 class Outage:

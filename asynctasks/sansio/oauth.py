@@ -30,6 +30,9 @@ LONGEST_LIFE = 1e9
 """Seconds of a token's life at most, some thirty years; a server may say anything."""
 
 
+SECRET_FIELDS = ("password", "refresh_token", "client_secret")
+
+
 class OAuth2Password(Auth):
     """
     Sign with a bearer token of an OAuth 2 server (RFC 6749 sections 4.3 and 6).
@@ -117,7 +120,16 @@ class OAuth2Password(Auth):
             remedy = "user name, password and secret must be valid Unicode text"
             raise InvalidArgument("credentials", "…", remedy) from None
         # Asking twice gives two tokens and does no other harm.
-        return Request("POST", self._url, FORM, body, anonymous=True, replayable=True)
+        given = {**self._client, **fields}
+        return Request(
+            "POST",
+            self._url,
+            FORM,
+            body,
+            anonymous=True,
+            replayable=True,
+            confidential=tuple(given[name] for name in SECRET_FIELDS if name in given),
+        )
 
     def _take(self, response: Response) -> None:
         document, bare = decode_secret(response)

@@ -26,6 +26,9 @@ from ..exceptions import (
 
 __all__ = ["OmlAuth"]
 
+OK = 200
+UNAUTHORIZED = 401
+
 LIFE = 3600.0
 """Seconds that a token lives where its answer does not say."""
 
@@ -113,7 +116,7 @@ class OmlAuth(Auth):
         """
         if self._token is not None and (self._lasting or self._username is None):
             response = yield self._build_refresh(self._token)
-            if response.status == 200 or self._username is None:  # noqa: PLR2004
+            if response.status == OK or self._username is None:
                 self._take(response, self._session_ends)
                 return
         password = yield from obtain(self._password, "password")
@@ -135,11 +138,11 @@ class OmlAuth(Auth):
         response = yield Request(
             "POST", f"{self._url}/revoke", headers, anonymous=True, replayable=True
         )
-        if response.status != 401:  # noqa: PLR2004
-            expect(response, 200)
+        if response.status != UNAUTHORIZED:
+            expect(response, OK)
         if self._token == token:
             self._token = self._expires = None
-        return response.status == 200  # noqa: PLR2004
+        return response.status == OK
 
     # --- what is asked -------------------------------------------------------
 
@@ -163,7 +166,15 @@ class OmlAuth(Auth):
         headers = Headers({**JSON, **(extra or {})})
         # Not expect_json: what cannot be read would be shown, and it is a secret.
         body = codec.dumps(document, name="credentials")
-        return Request("POST", self._url, headers, body, replayable=True)
+        secrets = [document.get(name) or "" for name in ("password", "refresh_token")]
+        return Request(
+            "POST",
+            self._url,
+            headers,
+            body,
+            replayable=True,
+            confidential=tuple(secrets),
+        )
 
     # --- what is answered ----------------------------------------------------
 
@@ -173,7 +184,7 @@ class OmlAuth(Auth):
         return self._expires is None or self._expires + GAIN < self._session_ends
 
     def _take(self, response: Response, session_ends: float) -> None:
-        if response.status != 200:  # noqa: PLR2004
+        if response.status != OK:
             raise _refused(response)
         token, life = _parse_token(response)
         self._keep(token, response.at, life, session_ends=session_ends)

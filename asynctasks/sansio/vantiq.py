@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import codec
-from .answers import REFUSED
 from .http import Response
 from ..exceptions import RemoteProtocolError, ResponseDecodeError, VantiqException
 
@@ -201,7 +200,7 @@ def parse_response(response: Response) -> VantiqResponse:
         RemoteProtocolError: a success that cannot be read.
     """
     kind = response.media_type or UNLABELLED
-    parsed = VantiqResponse(response.status < REFUSED, response.status, kind)
+    parsed = VantiqResponse(not response.refused, response.status, kind)
     parsed.count = read_total(response)
     if not parsed.is_success:
         parsed.errors = parse_errors(response)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-from .answers import REFUSED, field, refusal
+from .answers import field, refusal
 from .auth import (
     Auth,
     AuthFlow,
@@ -182,7 +182,7 @@ class VantiqAuth(Auth):
         """
         if self._token is not None and self._refresh_after is not None:
             response = yield self._api.refresh(self._token.reveal())
-            if response.status < REFUSED:
+            if not response.refused:
                 self.accept_answer(response)
                 return
             self._due = response.at + PATIENCE
@@ -195,10 +195,15 @@ class VantiqAuth(Auth):
             self.accept(text, None, None)
             return
         response = yield self._api.authenticate(self._username, text)
-        if response.status >= REFUSED:
+        if response.refused:
             raise refusal(response)
         self.accept_answer(response)
 
     def headers(self) -> Mapping[str, str]:
         """Return the headers that sign a request."""
         return self._headers
+
+    def secrets(self) -> Collection[str]:
+        """Return the tokens; namespaces and users may be shown."""
+        tokens = (self._token, self._id_token)
+        return [token.reveal() for token in tokens if token is not None]

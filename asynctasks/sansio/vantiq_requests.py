@@ -132,7 +132,11 @@ class Api:
 
     def _with_token(self, verb: str, token: str) -> Request:
         path = f"{self.prefix}/authenticate/{verb}"
-        return Request("POST", path, TEXT_HEADERS, token.encode(), anonymous=True)
+        body = token.encode()
+        secrets = (token,)
+        return Request(
+            "POST", path, TEXT_HEADERS, body, anonymous=True, confidential=secrets
+        )
 
     # --- resources -----------------------------------------------------------
 

@@ -232,6 +232,14 @@ NOON = "Sun, 06 Nov 1994 12:00:00 GMT"
         ("-1", "", None),
         ("nan", "", None),
         ("inf", "", None),
+        ("1e3", "", None),
+        ("1_0", "", None),
+        ("+7", "", None),
+        ("\u0667", "", None),
+        ("9" * 20, "", 1e20),
+        ("9" * 5000, "", None),
+        ("Sun, 06 Nov 99999999999 12:01:30 GMT", NOON, None),
+        (NOON, "Sun, 06 Nov 99999999999 12:01:30 GMT", None),
     ],
 )
 def test_retry_after(value: str, date: str, expected: float | None) -> None:
@@ -297,6 +305,22 @@ def test_text_that_is_not_utf8() -> None:
     """Other encodings are refused, not guessed."""
     with pytest.raises(ResponseDecodeError, match="expected UTF-8 text"):
         Response(200, body=b"\xe9").text()
+
+
+@pytest.mark.parametrize("status", [399, 400, 599])
+def test_refusals(status: int) -> None:
+    """From 400 on a status says no."""
+    assert Response(status).refused is (status >= 400)
+
+
+@pytest.mark.parametrize("name", ["Location", "content-location"])
+def test_links_are_shown_without_their_secrets(name: str) -> None:
+    """Their queries may be signatures, and what is before an @ a password."""
+    headers = Headers({name: "https://me:secret@a.example/7?sig=secret#secret"})
+    kept = Response(302, headers).redacted()
+
+    assert "https://…@a.example/7?…" == kept.headers[name]
+    assert f"<Headers {name}: https://…@a.example/7?…>" == repr(headers)
 
 
 def test_redacted_response() -> None:

@@ -157,21 +157,31 @@ def test_budget_is_emptied_by_a_storm() -> None:
     paid = 0
     while budget.spend(throttled=False):
         paid += 1
-    budget.earn(retried=True)
+    budget.earn(RetryBudget.COST)
 
-    assert (35, True, False) == (
+    assert (35, 14.0, 0.0) == (
         paid,
         budget.spend(throttled=False),
         budget.spend(throttled=False),
     )
 
 
+def test_budget_gives_back_what_was_paid() -> None:
+    """A service that refuses each request once makes nobody rich."""
+    budget = RetryBudget(100)
+    budget.spend(throttled=False)
+    for _ in range(10):
+        budget.earn(budget.spend(throttled=True))
+
+    assert 86 == budget.tokens
+
+
 def test_budget_never_grows_beyond_its_start() -> None:
     """Successes without retries do not pile up credit."""
     budget = RetryBudget(20)
-    budget.earn(retried=False)
-    budget.spend(throttled=True)
-    budget.earn(retried=True)
+    budget.earn()
+    budget.earn(budget.spend(throttled=True))
+    budget.earn()
 
     assert budget.tokens == 20
 
@@ -248,7 +258,7 @@ def test_budget_is_spent_to_its_last_token() -> None:
     """A retry that costs exactly what is left can be paid, once."""
     budget = RetryBudget(RetryBudget.COST)
 
-    assert [True, False] == [budget.spend(throttled=False) for _ in range(2)]
+    assert [14.0, 0.0] == [budget.spend(throttled=False) for _ in range(2)]
     assert 0 == budget.tokens
 
 
@@ -288,15 +298,15 @@ def test_budget_is_never_overdrawn(steps: list[str]) -> None:
     for step in steps:
         before = budget.tokens
         if step.startswith("ok"):
-            budget.earn(retried=step == "ok after")
+            budget.earn(budget.COST if step == "ok after" else 0.0)
 
             assert before <= budget.tokens <= 100
             continue
         cost = budget.THROTTLED if step == "throttled" else budget.COST
         paid = budget.spend(throttled=step == "throttled")
 
-        assert paid is (before >= cost)
-        assert budget.tokens == before - cost * paid >= 0
+        assert paid == (cost if before >= cost else 0.0)
+        assert budget.tokens == before - paid >= 0
 
 
 class OutageMachine(RuleBasedStateMachine):
