@@ -14,7 +14,12 @@ from typing import Any
 
 import pytest
 
-from asynctasks import AsyncTasksError, PollPolicy, RetryPolicy
+from asynctasks import (
+    AsyncTasksError,
+    PollPolicy,
+    RemoteProtocolError,
+    RetryPolicy,
+)
 from asynctasks.sansio import codec
 from asynctasks.sansio.http import Headers, Request, Response
 from asynctasks.testing import MemoryTransport
@@ -122,3 +127,37 @@ async def test_only_errors_of_ours(maker: Maker, tmp_path: Path) -> None:
                     strange.append(f"{name} of seed {seed}: {exc!r}")
 
     assert [] == strange
+
+
+ROWS = [["a"], [7], [None], [["id"]], [{"id": "x"}, True]]
+
+
+@pytest.mark.parametrize("rows", ROWS, ids=repr)
+@pytest.mark.parametrize(
+    ("name", "resource", "wrap"),
+    [
+        ("vantiq-tasks", "tasks", "%s"),
+        ("oml-v2", "scripts", '{"result": %s}'),
+        ("oml-v2", "versions", '{"items": %s}'),
+        ("oml-v2", "tasks", '{"result": %s}'),
+        ("aimms-v2-cloud", "tasks", "%s"),
+        ("desp-basic", "jobs", '{"_embedded": {"jobs": %s}}'),
+    ],
+)
+async def test_rows_that_are_no_objects(
+    name: str, resource: str, wrap: str, rows: list[Any]
+) -> None:
+    """A list of something else is an error that says so."""
+
+    def answer(request: Request) -> Response:
+        if request.path.endswith(("/token", "/authenticate")):
+            return Response(200, body=codec.dumps({"accessToken": ACCESS_TOKEN}))
+        kind = Headers({"Content-Type": "application/json"})
+        return Response(200, kind, (wrap % codec.dumps(rows).decode()).encode())
+
+    maker = next(maker for maker in CLIENTS if maker.name == name)
+    async with MemoryTransport(answer) as transport:
+        client = maker.make("https://x.example", transport=transport)
+        with pytest.raises(RemoteProtocolError):
+            await client.select(resource)
+        await client.close()

@@ -59,6 +59,10 @@ STATES: Mapping[str, TaskState] = {
 }
 """The service's words. Of a finished job it has none, but the status 302."""
 
+ACCEPTED = 202
+NOT_FOUND = 404
+FAULT = 500
+
 RESULT_WAITS = (0.25, 0.5, 1.0, 2.0)
 """Seconds between tries for a result that a finished job does not have yet."""
 
@@ -68,7 +72,7 @@ SYNCHRONOUS = 130.0
 FINISHED = "finish"
 """The word of the list of jobs for one that is over, however it went."""
 
-NO_SUCH_JOB = frozenset({500})
+NO_SUCH_JOB = frozenset({FAULT})
 """
 What an unknown job is answered with, as a failed one may be: 500.
 
@@ -234,9 +238,9 @@ class OmlDialect(Dialect):
         """Look once; a job that is over does not say how it went."""
         request = Request("GET", self._job(ref), JSON, final=NO_SUCH_JOB)
         response = yield request
-        if response.status == 500:  # noqa: PLR2004
+        if response.status in NO_SUCH_JOB:
             return (yield from self._look_into(ref, request, response))
-        if expect(response, 202, 302).status == 202:  # noqa: PLR2004
+        if expect(response, ACCEPTED, 302).status == ACCEPTED:
             return parse_status(response)
         # 302 means finished, and the result tells how. It is not followed: the
         # header is Content-Location, on one page Location, and its URL may be of
@@ -309,7 +313,7 @@ class OmlDialect(Dialect):
                 break
             yield Sleep(wait)
             response = yield request
-        if response.status == 500:  # noqa: PLR2004
+        if response.status in NO_SUCH_JOB:
             yield from self._see_if_known(ref, request, response)
             if parse_failure(response) is None:
                 raise _refused(request, response)
@@ -372,7 +376,7 @@ class OmlDialect(Dialect):
         """Remove a job and its result (v2: any; v1: only while it runs)."""
         request = self._build_delete(ref)
         response = yield request
-        unclear = response.status == 500 and self.version == "v2"  # noqa: PLR2004
+        unclear = response.status in NO_SUCH_JOB and self.version == "v2"
         if unclear and (yield from self._find(ref.id)) is None:
             words = parse_failure(response) or "no such job"
             raise NotFound(response.redacted(), words, request.redacted())
@@ -447,6 +451,9 @@ class OmlDialect(Dialect):
         rows: list[dict[str, Any]] = field(
             found, keys[-1], list, response, required=True
         )
+        if not all(isinstance(row, dict) for row in rows):
+            expected = f"an array of objects at $.{keys[-1]}"
+            raise RemoteProtocolError(expected, response.redacted())
         if resource != "tasks":
             return rows
         # Alone among the keys it is written so; everybody else's is "id".
@@ -551,9 +558,9 @@ def _refused(request: Request, response: Response) -> ResponseError:
 
 def _unready(response: Response) -> bool:
     """Tell whether there is no result yet, or trouble; a script's failure is none."""
-    if response.status == 404:  # noqa: PLR2004 - "not ready" too, right after the 302
+    if response.status == NOT_FOUND:  # "not ready" too, right after the 302
         return True
-    return response.status == 500 and not is_own_failure(response)  # noqa: PLR2004
+    return response.status == FAULT and not is_own_failure(response)
 
 
 # --- the document of a pending job -------------------------------------------

@@ -302,6 +302,6 @@ def _where(where: Mapping[str, Any]) -> dict[str, Any]:
 
 def _rows(response: Response) -> list[Any]:
     rows = response.json()
-    if not isinstance(rows, list):
-        raise RemoteProtocolError("a JSON array", response.redacted())
+    if not (isinstance(rows, list) and all(isinstance(row, dict) for row in rows)):
+        raise RemoteProtocolError("a JSON array of objects", response.redacted())
     return rows
