@@ -27,6 +27,7 @@ from typing import Any, Self
 from .exceptions import VantiqException
 from .files import FileBody
 from .sansio.http import BodySource, Request, Response
+from .sansio.urls import segment
 from .sansio.values import (
     Currency,
     GeoJSON,
@@ -659,9 +660,8 @@ class Vantiq:
         """List the users of a namespace; only its administrators may."""
 
         def build() -> Request:
-            return self._session.api.get(
-                VantiqResources.NAMESPACES, _key(namespace), suffix="/authorizedUsers"
-            )
+            users = f"/{segment(namespace, 'namespace')}/authorizedUsers"
+            return self._session.api.get(VantiqResources.NAMESPACES, suffix=users)
 
         name = "getNamespaceUsers"
         return await self._session.perform(name, build, timeout=timeout)

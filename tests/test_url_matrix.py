@@ -451,7 +451,7 @@ IDS = (
 """Parameters that may end up in a path."""
 
 
-NAMED_BY_PATHS = {"vantiq", "vantiq-tasks"}
+NAMED_BY_PATHS = {"vantiq"}
 """Where slashes stay what they are: documents and topics are named by paths."""
 
 USED_LATER: dict[str, Callable[[Any], Any]] = {

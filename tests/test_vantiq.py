@@ -136,6 +136,12 @@ CALLS: dict[str, tuple[Call, str, str, Any]] = {
         f"{ROOT}/namespaces/ns/authorizedUsers",
         None,
     ),
+    "get_namespace_users of a path": (
+        lambda c: c.get_namespace_users("a/b"),
+        "GET",
+        f"{ROOT}/namespaces/a%2Fb/authorizedUsers",
+        None,
+    ),
     "batch": (
         lambda c: c.batch([Batched(method="GET", uri="custom/T")]),
         "POST",

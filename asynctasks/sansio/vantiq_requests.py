@@ -149,7 +149,8 @@ class Api:
         Args:
             resource: ``"system.documents"``, or the name of a type.
             resource_id: what the user calls it; None means the whole resource.
-            suffix: what follows the id.
+            suffix: what follows the id, quoted already; without an id, one that is
+                no path can stand here.
 
         Raises:
             InvalidArgument: a name is empty, holds controls, or climbs.
@@ -222,9 +223,10 @@ class Api:
         resource_id: str | None = None,
         *,
         query: Mapping[str, str] | None = None,
+        suffix: str = "",
     ) -> Request:
         """Delete; never repeated, because the second answer would be a refusal."""
-        url = self.path(resource, resource_id) + _query(query)
+        url = self.path(resource, resource_id, suffix) + _query(query)
         return Request("DELETE", url, JSON_HEADERS)
 
     def batch(self, requests: Iterable[Batched]) -> Request:

@@ -29,6 +29,7 @@ from .dialect import (
 from .http import Flow, Headers, Request, Response
 from .task import TaskRef, TaskState, TaskStatus
 from .times import parse_time
+from .urls import segment
 from .vantiq import read_total
 from .vantiq_arguments import select_query
 from .vantiq_requests import Api, Given, dump
@@ -164,18 +165,19 @@ class VantiqDialect(Dialect):
 
     def build_download(self, ref: TaskRef) -> Request:
         """Build the request for the row; its result is a part of it."""
-        return self.api.get(self.type, ref.id, query={"props": dump(["result"])})
+        query = {"props": dump(["result"])}
+        return self.api.get(self.type, query=query, suffix=_key(ref))
 
     def cancel(self, ref: TaskRef) -> Flow[TaskStatus]:
         """Ask whoever works to end the task."""
-        response = yield self._send("PUT", {"cancelRequested": True}, ref.id)
+        response = yield self._send("PUT", {"cancelRequested": True}, _key(ref))
         expect(response, 200)
         status = yield from self.poll(ref)
         return attrs.evolve(status, cancel_requested=True)
 
     def delete(self, ref: TaskRef) -> Flow[None]:
         """Remove the row."""
-        expect((yield self.api.delete(self.type, ref.id)), 200, 204)
+        expect((yield self.api.delete(self.type, suffix=_key(ref))), 200, 204)
 
     # --- many tasks at once --------------------------------------------------
 
@@ -250,9 +252,9 @@ class VantiqDialect(Dialect):
 
     # --- inside --------------------------------------------------------------
 
-    def _send(self, method: str, row: Given, key: str | None = None) -> Request:
+    def _send(self, method: str, row: Given, key: str = "") -> Request:
         try:
-            return self.api.send(method, self.type, key, instance=row)
+            return self.api.send(method, self.type, instance=row, suffix=key)
         except (TypeError, ValueError, RecursionError) as exc:
             remedy = "JSON has no such value; convert it first"
             raise InvalidArgument("inputs", str(exc), remedy) from exc
@@ -289,6 +291,11 @@ class VantiqDialect(Dialect):
             message=field(row, "message", str, response) or "",
             raw=row,
         )
+
+
+def _key(ref: TaskRef) -> str:
+    """Return the place of a task's row; unlike those of documents, no id is a path."""
+    return f"/{segment(ref.id, 'task')}"
 
 
 def _where(where: Mapping[str, Any]) -> dict[str, Any]:

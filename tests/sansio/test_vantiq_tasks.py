@@ -223,6 +223,18 @@ def test_delete() -> None:
     assert "/api/v1/resources/custom/Task/t1" == asked[0].url
 
 
+def test_id_is_no_path() -> None:
+    """A slash in the id of a task leads to no other place."""
+    ref = TaskRef(id="a/b?c")
+    cancelled, deleted = next(DIALECT.cancel(ref)), next(DIALECT.delete(ref))
+    place = "/api/v1/resources/custom/Task/a%2Fb%3Fc"
+
+    assert isinstance(cancelled, Request)
+    assert isinstance(deleted, Request)
+    assert (place, place) == (cancelled.url, deleted.url)
+    assert place == DIALECT.build_download(ref).path
+
+
 def test_survey() -> None:
     """Many tasks are looked at by their ids, a hundred at a time."""
     refs = [TaskRef(id=f"t{n}") for n in range(150)]
