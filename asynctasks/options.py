@@ -47,6 +47,7 @@ __all__ = [
     "build_limits",
     "build_manners",
     "check_options",
+    "collect_hooks",
     "normal_origins",
 ]
 
@@ -161,7 +162,7 @@ def build_hub(given: ClientOptions, logger: logging.Logger) -> Hub:
         raise InvalidArgument("session", "", "give a transport or a session, not both")
     poll = given.get("poll")
     learn = LearnedPolicy() if poll is None else None
-    hooks = Hooks(_hooks(given.get("hooks")), logger)
+    hooks = Hooks(collect_hooks(given.get("hooks")), logger)
     return Hub(
         lanes=Lanes(
             transport or AiohttpTransport(session),
@@ -223,7 +224,13 @@ def _check_hooks(name: str, value: object) -> None:
         raise InvalidArgument(name, value, remedy)
 
 
-def _hooks(given: Iterable[Hook] | None) -> tuple[Hook, ...]:
+def collect_hooks(given: Iterable[Hook] | None) -> tuple[Hook, ...]:
+    """
+    Return the hooks that were given.
+
+    Raises:
+        InvalidArgument: one of them cannot be called.
+    """
     # Not checked before: an iterator can be gone through only once.
     hooks = tuple(given or ())
     for hook in hooks:

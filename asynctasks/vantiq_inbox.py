@@ -15,6 +15,7 @@ from typing import Any, Union
 import attrs
 
 from .exceptions import InvalidArgument
+from .hooks import Hooks, SubscriberDetails
 from .sansio.subscription import Frame, What, build_gap
 from .vantiq_session import QUEUE_POLICIES
 
@@ -73,6 +74,7 @@ class Inbox:
         options: what is called, and when.
         forget: is told of each event that was not dealt with.
         logger: gets the errors of the callback.
+        hooks: told of them, and of events that are dropped.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Inbox:
         *,
         forget: Callable[[str, Frame], None],
         logger: logging.Logger,
+        hooks: Hooks,
     ) -> None:
         self.request_id = request_id
         self.policy = options.policy
@@ -92,6 +95,7 @@ class Inbox:
         self._callback = options.callback
         self._forget = forget
         self._logger = logger
+        self._hooks = hooks
         self._missed = 0
         self._ended = False
         self._wake: asyncio.Future[None] | None = None
@@ -112,6 +116,8 @@ class Inbox:
             if what == What.MESSAGE:
                 del self.queue[index]
                 self._forget(self.request_id, frame)
+                if self._hooks and not self._missed:
+                    self._hooks.tell(SubscriberDetails(event="gap"))
                 self._missed += 1
                 return
 
@@ -185,13 +191,15 @@ class Inbox:
             answer = self._callback(what, frame)
             if answer is not None:
                 await answer
-        except (Exception, asyncio.CancelledError):
+        except (Exception, asyncio.CancelledError) as exc:
             if _is_cancelled():
                 raise
             self._forget(self.request_id, frame)
             self._logger.exception(
                 "The callback of %s raised; it stays subscribed", self.request_id
             )
+            if self._hooks:
+                self._hooks.tell(SubscriberDetails(event="callback", error=exc))
 
 
 def _is_cancelled() -> bool:

@@ -8,7 +8,7 @@ whatever goes wrong in the words of Vantiq's SDK.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 import logging
 from types import TracebackType
 from typing import Any
@@ -23,8 +23,9 @@ from .exceptions import (
     SubscriberClosed,
     VantiqException,
 )
-from .hooks import Hooks
+from .hooks import Hook, Hooks
 from .lanes import Kind, Lanes
+from .options import collect_hooks
 from .sansio.http import Flow, Headers, Request, Response
 from .sansio.retry import RetryPolicy
 from .sansio.urls import is_loopback, split_base
@@ -110,6 +111,9 @@ class VantiqOptions:
 
     reconnect_for: float = 3600.0
     """Seconds after which the subscriber gives up connecting again."""
+
+    hooks: Iterable[Hook] = attrs.field(default=(), converter=collect_hooks)
+    """Told of requests, retries and the subscriber; see :mod:`asynctasks.hooks`."""
 
 
 class explained:  # noqa: N801 - reads as the function that it replaces
@@ -225,7 +229,7 @@ class Session:
             retry=options.retry,
             limits=self._limits,
             trusted_origins=options.trusted_origins,
-            hooks=Hooks((), self.logger),
+            hooks=Hooks(options.hooks, self.logger),
         )
         return transport, driver
 

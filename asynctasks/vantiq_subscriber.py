@@ -22,6 +22,7 @@ from .exceptions import (
     VantiqException,
     fresh,
 )
+from .hooks import Hooks, SubscriberDetails
 from .once import share
 from .sansio.retry import RetryPolicy, backoff
 from .sansio.subscription import (
@@ -91,6 +92,7 @@ class VantiqSubscriber:
         self._over = over
         self._options = options
         self._logger = logger
+        self._hooks = Hooks(options.hooks, logger)
         self._machine = Subscriptions(window=options.duplicate_window)
         self._inboxes: dict[str, Inbox] = {}
         self._answers: dict[str, asyncio.Future[Frame]] = {}
@@ -175,7 +177,13 @@ class VantiqSubscriber:
         self._inboxes.clear()
         if error is not None and opened:
             self._logger.error("The subscriber transport is over", exc_info=error)
+        if opened:
+            self._tell("closed", error)
         await self._over(opened)
+
+    def _tell(self, event: str, error: BaseException | None = None) -> None:
+        if self._hooks:
+            self._hooks.tell(SubscriberDetails(event=event, error=error))
 
     def _start_over(self, error: BaseException | None) -> bool:
         """Settle the start if it is still waited for; return whether it succeeded."""
@@ -200,6 +208,7 @@ class VantiqSubscriber:
         stream = await self._open()
         if self._started is not None and not self._started.done():
             self._started.set_result(None)
+            self._tell("started")
         failures = 0
         while True:
             since = loop.time()
@@ -409,7 +418,11 @@ class VantiqSubscriber:
             return _failed("io.vantiq.python.subscribed", message, facts)
         self._machine.subscribe(path, params, namespace)
         inbox = self._inboxes[request_id] = Inbox(
-            request_id, options, forget=self._machine.forget, logger=self._logger
+            request_id,
+            options,
+            forget=self._machine.forget,
+            logger=self._logger,
+            hooks=self._hooks,
         )
         answer = asyncio.get_running_loop().create_future()
         self._answers[request_id] = answer

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from asynctasks.exceptions import InvalidArgument
+from asynctasks.hooks import Hooks
 from asynctasks.vantiq_inbox import Inbox, InboxOptions
 
 
@@ -29,6 +30,7 @@ class Desk:
             InboxOptions(**given),
             forget=lambda _, frame: self.forgotten.append(frame.get("value")),
             logger=logging.getLogger("test"),
+            hooks=Hooks((), logging.getLogger("test")),
         )
 
     async def callback(self, what: str, message: Frame) -> None:

@@ -122,6 +122,13 @@ def test_queue_policy_is_one_of_three() -> None:
         VantiqOptions(queue_policy="panic")
 
 
+def test_hooks_must_be_callable() -> None:
+    """What cannot be told anything is refused."""
+    hooks: Any = ["metrics"]
+    with pytest.raises(InvalidArgument, match=r"^hooks='metrics': give callables"):
+        VantiqOptions(hooks=hooks)
+
+
 # --- requests ----------------------------------------------------------------
 
 

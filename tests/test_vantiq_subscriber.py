@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from asynctasks import vantiq_subscriber
+from asynctasks.hooks import RequestDetails, SubscriberDetails
 from asynctasks.sansio.retry import RetryPolicy
 from asynctasks.vantiq import Vantiq, VantiqException, VantiqOptions, VantiqResources
 from asynctasks.vantiq_subscriber import VantiqSubscriber
@@ -146,6 +147,40 @@ async def test_refusal(server: ScriptedVantiq, client: Vantiq) -> None:
     )
     assert ["c"] == [error.code for error in response.errors or []]
     assert [body] == await callback.until(1, "error")
+
+
+async def test_hooks_are_told(server: ScriptedVantiq) -> None:
+    """Hooks hear of requests, and of what happens to the subscriber."""
+    told: list[Any] = []
+    options = VantiqOptions(
+        queue_size=1, queue_policy="drop_oldest", hooks=[told.append]
+    )
+    callback = Callback()
+
+    async def fail(what: str, message: dict[str, Any]) -> None:
+        await callback(what, message)
+        raise ValueError(what)
+
+    async with Vantiq(server.url, options=options) as client:
+        await client.set_access_token("tok")
+        await client.subscribe(*PLACE, fail)
+        await callback.until(1, "connect")
+        callback.hold.clear()
+        for value in range(5):
+            await server.push(TOPIC, value)
+        await client.count(VantiqResources.TYPES)
+        async with asyncio.timeout(3):
+            while SubscriberDetails(event="gap") not in told:
+                await asyncio.sleep(0.001)
+        callback.hold.set()
+        await callback.until(1, "gap")
+    events = [each for each in told if isinstance(each, SubscriberDetails)]
+    (request,) = (each for each in told if isinstance(each, RequestDetails))
+
+    assert ["started", "callback", "gap"] == [each.event for each in events[:3]]
+    assert "connect" == str(events[1].error)
+    assert ("closed", None) == (events[-1].event, events[-1].error)
+    assert ("GET", True) == (request.method, request.path.endswith("types"))
 
 
 async def test_subscribing_twice(server: ScriptedVantiq, client: Vantiq) -> None:
