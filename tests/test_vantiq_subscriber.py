@@ -152,9 +152,14 @@ async def test_refusal(server: ScriptedVantiq, client: Vantiq) -> None:
 async def test_hooks_are_told(server: ScriptedVantiq) -> None:
     """Hooks hear of requests, and of what happens to the subscriber."""
     told: list[Any] = []
-    options = VantiqOptions(
-        queue_size=1, queue_policy="drop_oldest", hooks=[told.append]
-    )
+    dropped = asyncio.Event()
+
+    def hook(details: Any) -> None:
+        told.append(details)
+        if details == SubscriberDetails(event="gap"):
+            dropped.set()
+
+    options = VantiqOptions(queue_size=1, queue_policy="drop_oldest", hooks=[hook])
     callback = Callback()
 
     async def fail(what: str, message: dict[str, Any]) -> None:
@@ -169,9 +174,7 @@ async def test_hooks_are_told(server: ScriptedVantiq) -> None:
         for value in range(5):
             await server.push(TOPIC, value)
         await client.count(VantiqResources.TYPES)
-        async with asyncio.timeout(3):
-            while SubscriberDetails(event="gap") not in told:
-                await asyncio.sleep(0.001)
+        await asyncio.wait_for(dropped.wait(), 3)
         callback.hold.set()
         await callback.until(1, "gap")
     events = [each for each in told if isinstance(each, SubscriberDetails)]
