@@ -13,6 +13,8 @@ import base64
 import gzip
 import hashlib
 import json
+import os
+from pathlib import Path
 import re
 import struct
 from typing import Any
@@ -24,6 +26,7 @@ from asynctasks import (
     AsyncTasksError,
     ClientOptions,
     Conflict,
+    ConnectionLost,
     DespClient,
     OmlClient,
     PatienceExceeded,
@@ -289,6 +292,20 @@ async def test_results_that_are_none(answer: bytes) -> None:
 
     assert isinstance(await outcome_of(rogue), RemoteProtocolError)
     assert rogue.calls[FETCH] <= 3
+
+
+async def test_result_that_is_half_a_stream(tmp_path: Path) -> None:
+    """Half of a compressed result is no result, and no file, however it is labelled."""
+    half = gzip.compress(json.dumps({"answer": [*range(99)]}).encode())[:-9]
+    rogue = honest(fetch=[http_answer(half, "Content-Encoding: gzip")])
+    async with rogue, AimmsClient.local(rogue.url, **QUICK) as client:
+        handle = await client.submit("solve")
+        with pytest.raises(ConnectionLost, match="ended too early"):
+            await handle.result()
+        with pytest.raises(ConnectionLost, match="ended too early"):
+            await handle.download(tmp_path / "result.json")
+
+    assert [] == os.listdir(tmp_path)
 
 
 async def test_list_that_does_not_page() -> None:

@@ -16,7 +16,7 @@ import yarl
 from .base import Download, Transport, WebSocketStream
 from .direct import Direct, fits
 from .failures import FAILURES, translate
-from .receiving import REFUSED, body_limit, read_body, respond
+from .receiving import REFUSED, Incoming, body_limit, give_up, respond
 from .sending import Sending
 from .sockets import (
     SAY_GOODBYE,
@@ -25,6 +25,7 @@ from .sockets import (
     no_websocket,
     stay_here,
 )
+from .unpacking import OFFERED
 from ..exceptions import InvalidArgument, InvalidState
 from ..sansio.http import ERROR_BODY, SAFE_METHODS, Request, Response
 
@@ -77,6 +78,7 @@ class AiohttpTransport(Transport):
             **(options or {}),
             "allow_redirects": False,
             "raise_for_status": False,
+            "auto_decompress": False,
         }
         if ssl_context is not None:
             self._options["ssl"] = ssl_context
@@ -160,8 +162,10 @@ class AiohttpTransport(Transport):
             total=None, sock_connect=self._connect_within(timeout), sock_read=idle
         )
         answer, head = await self._head(request, limits, timeout)
+        refused = head.status >= REFUSED  # its body is in the head
+        body = Incoming.nothing() if refused else _incoming(answer, request)
         try:
-            yield Download(head, self._chunks(answer, request, idle))
+            yield Download(head, self._chunks(body, request, idle))
         finally:
             answer.close()
 
@@ -234,6 +238,7 @@ class AiohttpTransport(Transport):
         if self._sockets is not None:
             await self._sockets.close()
         if self._owned and self._session is not None:
+            give_up(self._session.connector)
             await self._session.close()
 
     def _connect_within(self, timeout: float) -> float:
@@ -278,6 +283,7 @@ class AiohttpTransport(Transport):
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=self._trust_env,
+            headers={"Accept-Encoding": OFFERED},
             **options,
         )
 
@@ -297,23 +303,33 @@ class AiohttpTransport(Transport):
         # aiohttp would name one wherever a body may be.
         if request.method not in SAFE_METHODS and "Content-Type" not in request.headers:
             options = {**options, "skip_auto_headers": ("Content-Type",)}
+        if request.streamed:  # the reader is aiohttp's, which unpacks by itself
+            options = {**options, "auto_decompress": True}
         return session.request(
             request.method,
             self._target(request),
-            headers=sending.headers(),
+            headers=self._headers(sending),
             data=data,
             timeout=limits,
             **options,
         )
 
+    def _headers(self, sending: Sending) -> dict[str, str]:
+        headers = sending.headers()
+        if "Accept-Encoding" not in sending.request.headers:
+            if sending.request.streamed:
+                headers["Accept-Encoding"] = "identity"
+            elif not self._owned:  # ours says so by itself
+                headers["Accept-Encoding"] = OFFERED
+        return headers
+
     async def _chunks(
-        self, answer: aiohttp.ClientResponse, request: Request, idle: float
+        self, body: Incoming, request: Request, idle: float
     ) -> AsyncIterator[bytes]:
-        if answer.status >= REFUSED:  # its body is in the head
-            return
         try:
-            async for piece in answer.content.iter_any():
-                yield piece
+            async with aclosing(body.pieces()) as pieces:
+                async for piece in pieces:
+                    yield piece
         except FAILURES as exc:
             error, cause = translate(exc, request, idle, self._connect_timeout)
         else:
@@ -326,10 +342,17 @@ async def _read(
 ) -> Response:
     """Read an answer of the session."""
     limit = body_limit(answer.status, max_bytes)
-    body, whole = await read_body(answer.content, limit)
+    body, whole = await _incoming(answer, request).read(limit)
     if not whole:
         answer.close()
     return respond(answer.status, answer.headers, body, request, whole=whole)
+
+
+def _incoming(answer: aiohttp.ClientResponse, request: Request) -> Incoming:
+    connection = answer.connection
+    protocol = None if connection is None else connection.protocol
+    packed = not request.streamed
+    return Incoming(answer.headers, answer.content, protocol, packed=packed)
 
 
 def _proxy_url(proxy: str) -> yarl.URL:

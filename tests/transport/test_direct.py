@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import socket
 from typing import Any, Self
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.streams import DataQueue
 import pytest
 
 from asynctasks.exceptions import (
@@ -76,15 +78,38 @@ async def test_small_requests_ask_no_session(method: str) -> None:
     assert (b"\r\nContent-Length: 0\r\n" in head) is (method != "GET")
 
 
-def test_this_aiohttp_has_what_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The parts of aiohttp are looked at; one that has changed is noticed."""
+class AskingMore(aiohttp.ClientRequest):
+    def __init__(self, method: str, url: Any, *, more: Any, **rest: Any) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "changed"),
+    [
+        (ResponseHandler, "set_response_params", lambda _: None),
+        (DataQueue, "read", None),
+        (aiohttp, "ClientRequest", AskingMore),
+        (aiohttp.BaseConnector, "connect", lambda _: None),
+        (aiohttp, "client_proto", None),
+    ],
+)
+async def test_aiohttp_that_has_changed(
+    monkeypatch: pytest.MonkeyPatch, part: Any, name: str, changed: Any
+) -> None:
+    """Parts of aiohttp that are not as expected are noticed; the session is asked."""
     assert fits()
     fits.cache_clear()
-    monkeypatch.setattr(ResponseHandler, "set_response_params", lambda _: None)
-    changed = fits()
+    with monkeypatch.context() as patch:
+        if changed is None:
+            patch.delattr(part, name)
+        else:
+            patch.setattr(part, name, changed)
+        transport = AiohttpTransport()
     fits.cache_clear()
+    with Asked() as asked:
+        async with RawServer(answer(200, b"6")) as server, transport:
+            body = await ask(transport, Request("GET", f"{server.url}/"))
 
-    assert not changed
+    assert (b"6", 1) == (body, asked.times)
 
 
 async def test_tools_that_replace_the_session_are_obeyed() -> None:
@@ -97,6 +122,37 @@ async def test_tools_that_replace_the_session_are_obeyed() -> None:
         await ask(transport, request)
 
     assert (1, 3) == (asked.times, len(server.received))
+
+
+class Proxy:
+    """Looks like what it stands for, as the wrappers of tracing tools do."""
+
+    def __init__(self, real: Any) -> None:
+        self._real = real
+        self.times = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def __get__(self, session: Any, kind: Any) -> Any:
+        return self if session is None else functools.partial(self, session)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self.times += 1
+        return self._real(*args, **kwargs)
+
+
+@pytest.mark.parametrize("name", ["_request", "request"])
+async def test_tools_that_wrap_are_obeyed(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A wrapper that has the code of aiohttp's function is none of aiohttp's."""
+    proxy = Proxy(getattr(aiohttp.ClientSession, name))
+    async with RawServer(answer()) as server, AiohttpTransport() as transport:
+        monkeypatch.setattr(aiohttp.ClientSession, name, proxy)
+        await ask(transport, Request("GET", f"{server.url}/"))
+
+    assert 1 == proxy.times
 
 
 async def test_tools_that_trace_are_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -336,3 +392,64 @@ async def test_headers_are_those_of_the_request() -> None:
             for line in lines
             if line.startswith(b"Authorization")
         ]
+
+
+@pytest.mark.usefixtures("no_session")
+async def test_second_connection_has_the_time_that_is_left() -> None:
+    """An attempt that needs two connections takes no longer than one."""
+
+    async def late(connection: Connection) -> None:
+        await connection.request()
+        await asyncio.sleep(200 * MS)  # and hang up without an answer
+
+    async with RawServer(late) as server, AiohttpTransport() as transport:
+        request = Request("GET", f"{server.url}/")
+        begun = asyncio.get_running_loop().time()
+        with pytest.raises(AttemptTimeout):
+            await transport.send(request, timeout=0.3, max_bytes=MIB)
+        took = asyncio.get_running_loop().time() - begun
+
+    assert 2 == server.accepted
+    assert took < 0.39
+
+
+@pytest.mark.usefixtures("no_session")
+async def test_request_that_nobody_takes_is_not_sent_later() -> None:
+    """What was not sent when the caller went away is not sent behind his back."""
+
+    async def late_reader(connection: Connection) -> None:
+        await connection.request()
+        connection.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await go_on.wait()
+        connection.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        await connection.request()
+
+    go_on = asyncio.Event()
+    async with RawServer(late_reader) as server, AiohttpTransport() as transport:
+        await ask(transport, Request("GET", f"{server.url}/"))
+        assert transport._session is not None
+        ((((protocol, _),)),) = transport._session.connector._conns.values()  # type: ignore[union-attr]
+        # As it is, all that is sent directly has room in the buffers of this machine.
+        own = protocol.transport.get_extra_info("socket")
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        request = Request("POST", f"{server.url}/", body=bytes(MIB))
+        sending = asyncio.create_task(ask(transport, request))
+        await asyncio.sleep(20 * MS)
+        sending.cancel()
+        await asyncio.wait([sending])
+        go_on.set()
+        await asyncio.sleep(50 * MS)
+
+    assert (1, 0) == (len(server.received), server.open)
+
+
+@pytest.mark.usefixtures("no_session")
+@pytest.mark.parametrize("url", ["?a=/b", "#a/b", "", "@/x"])
+async def test_place_is_a_place(url: str) -> None:
+    """What stands before the path names a server, and nothing else."""
+    async with RawServer(answer()) as server, AiohttpTransport() as transport:
+        with pytest.raises(InvalidArgument):
+            await ask(transport, Request("GET", f"{server.url}{url}"))
+
+    assert [] == server.received

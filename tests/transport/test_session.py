@@ -52,6 +52,7 @@ from tests.faults.raw_server import (
     pieces,
     raw,
 )
+from tests.timing import MS
 from tests.transport.asking import (
     AUTHORITY,
     CANARY,
@@ -72,16 +73,18 @@ from tests.transport.asking import (
 
 # --- what goes out -----------------------------------------------------------
 
+CODINGS = {"Accept-Encoding": "gzip, deflate"}
+
 
 async def test_what_aiohttp_is_asked(transport: AiohttpTransport) -> None:
-    """The request is passed on as it is; redirects are off, no timer is aiohttp's."""
+    """The request is passed on; redirects are off, no timer is aiohttp's."""
     url = "http://127.0.0.1/a%2Fb?c=%2B"
     with aioresponses() as mocked:
         mocked.put(url, status=201)
         await send(transport, Request("PUT", url, Headers({"A": "b"}), b"{}"), 7)
     ((_, (call,)),) = mocked.requests.items()
 
-    assert (False, False, {"A": "b"}, b"{}") == (
+    assert (False, False, {"A": "b", **CODINGS}, b"{}") == (
         call.kwargs["allow_redirects"],
         call.kwargs["raise_for_status"],
         call.kwargs["headers"],
@@ -127,6 +130,22 @@ async def test_what_is_on_the_wire(transport: AiohttpTransport) -> None:
         *("host", "apikey", "content-type", "content-length", "accept"),
         *("accept-encoding", "user-agent"),
     }
+
+
+async def test_codings_that_are_offered(transport: AiohttpTransport) -> None:
+    """Only codings are offered of which we see the end, whoever made the session."""
+    async with RawServer(answer()) as server, aiohttp.ClientSession() as session:
+        given = AiohttpTransport(session)
+        for each in (transport, given):
+            await send(each, get(server.url))
+            await download(each, get(server.url))
+            await send(each, attrs.evolve(get(server.url), streamed=True))
+            chosen = get(server.url).with_headers({"Accept-Encoding": "br"})
+            await send(each, chosen)
+    asked = [line for one in server.received for line in one.split(b"\r\n")]
+    codings = [line[17:] for line in asked if line.startswith(b"Accept-Encoding: ")]
+
+    assert [b"gzip, deflate", b"gzip, deflate", b"identity", b"br"] * 2 == codings
 
 
 async def test_no_content_type_of_its_own(transport: AiohttpTransport) -> None:
@@ -448,6 +467,17 @@ async def test_unknown_hosts() -> None:
 
 BEGUN = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbegun"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+ENDLESS = b"HTTP/1.1 200 OK\r\n\r\nbegun"
+GZIP = "Content-Encoding: gzip"
+PACKED = gzip.compress(b"0123456789" * 99)
+
+
+async def late_reset(connection: Connection) -> None:
+    """Reset a connection whose end would be the end of the body."""
+    await connection.request()
+    await connection.send(ENDLESS)
+    await asyncio.sleep(10 * MS)  # or it would overtake the body
+    connection.reset()
 
 
 @pytest.mark.parametrize("verb", [send, download])
@@ -460,8 +490,17 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         (raw(BEGUN, reset=True), "the connection broke|ended too early"),
         (raw(BEGUN), "the answer ended too early"),
         (raw(CHUNKED + b"5\r\nbegun\r\n"), "the answer ended too early"),
+        (late_reset, "the answer ended too early"),
+        (answer(200, PACKED[:-1], GZIP), "the answer ended too early"),
+        (
+            raw(b"HTTP/1.1 200 X\r\n%b\r\n\r\n%b" % (GZIP.encode(), PACKED[:20])),
+            "early",
+        ),
     ],
-    ids=["rst", "fin", "head", "body-rst", "body-fin", "chunked"],
+    ids=[
+        *("rst", "fin", "head", "body-rst", "body-fin", "chunked"),
+        *("endless-rst", "half-gzip", "endless-half-gzip"),
+    ],
 )
 async def test_broken_connections(
     transport: AiohttpTransport, verb: Callable[..., Any], script: Script, expected: str
@@ -869,6 +908,23 @@ async def test_a_session_that_was_closed() -> None:
         transport = AiohttpTransport(session)
     with pytest.raises(InvalidState, match="that was given is closed"):
         await send(transport, get("http://127.0.0.1:1"))
+
+
+@pytest.mark.parametrize("verb", [send, download])
+@pytest.mark.parametrize("start", [BEGUN, CHUNKED, ENDLESS, b"HTTP/1.1"])
+async def test_close_while_an_answer_comes(
+    transport: AiohttpTransport, verb: Callable[..., Any], start: bytes
+) -> None:
+    """Who reads an answer learns at once that the transport is closed under it."""
+    async with RawServer(raw(start, hang=True)) as server:
+        reading = asyncio.create_task(verb(transport, get(server.url)))
+        await asyncio.sleep(20 * MS)
+        await transport.aclose()
+        async with asyncio.timeout(LONG / 2):
+            with pytest.raises(ConnectionLost):
+                await reading
+
+        assert await hung_up(server)
 
 
 @pytest.mark.parametrize("verb", [send, download])
