@@ -36,6 +36,8 @@ NEEDS_KEY = (
     "(ASYNCTASKS_API_KEY); one that runs elsewhere is deployment local (--local)"
 )
 
+LAST_PORT = 65_535
+
 LOCAL_PORT = 8080
 """``dex::api::ListenerPort``, where it is not set."""
 
@@ -141,8 +143,7 @@ class AimmsClient(TaskClient):
         No key is sent: a local server of before DEX 23.1.0.13 takes a request with
         a key for one of the cloud.
         """
-        where = f"http://localhost:{url}" if isinstance(url, int) else url
-        origin, path = split_base(where)
+        origin, path = split_base(_at_port(url) if isinstance(url, int) else url)
         dialect = AimmsDialect.local(
             api_version, prefix=path.removesuffix(f"/api/{api_version}")
         )
@@ -306,6 +307,12 @@ class AimmsClient(TaskClient):
     async def server_version(self) -> str:
         """Ask for the version of the REST API (cloud)."""
         return await self._driver.drive(self._dialect.server_version())
+
+
+def _at_port(port: int) -> str:
+    if isinstance(port, bool) or not 0 < port <= LAST_PORT:
+        raise InvalidArgument("url", port, f"give a URL, or a port, 1 to {LAST_PORT}")
+    return f"http://localhost:{port}"
 
 
 def _key(given: Credential | os.PathLike[str]) -> Credential:

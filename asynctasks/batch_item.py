@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import attrs
 
-from .arguments import check_choice
+from .arguments import check_choice, check_whole
 from .exceptions import (
     InvalidArgument,
     RecordedError,
@@ -116,8 +116,7 @@ class Terms:
 
     @limit.validator
     def _some(self, _: object, limit: int) -> None:
-        if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
-            raise InvalidArgument("limit", limit, "must be a whole number, 1 or more")
+        check_whole("limit", limit)
 
     @retry_failed.validator
     def _none_or_some(self, _: object, times: int) -> None:

@@ -149,6 +149,13 @@ def test_local_is_named_by_port_or_url(url: str | int, origin: str, root: str) -
     assert "http://localhost:8080" == AimmsClient.local().origin
 
 
+@pytest.mark.parametrize("port", [0, -1, 65_536, True])
+def test_port_that_cannot_be(port: int) -> None:
+    """Nothing listens there; it is refused before a request is."""
+    with pytest.raises(InvalidArgument, match=f"^url={port}: give a URL, or a port"):
+        AimmsClient.local(port)
+
+
 @pytest.mark.parametrize(
     ("arguments", "name"),
     [
