@@ -20,6 +20,7 @@ __all__ = [
     "check_choice",
     "check_flag",
     "check_kind",
+    "check_number",
     "check_rate",
     "check_seconds",
     "check_wait",
@@ -60,27 +61,34 @@ def check_flag(name: str, value: object) -> None:
 def check_seconds(name: str, value: object) -> float:
     """Return a finite number of seconds above 0."""
     remedy = "must be a finite number of seconds above 0"
-    return _number(name, value, lambda seconds: 0 < seconds < math.inf, remedy)
+    return check_number(name, value, lambda seconds: 0 < seconds < math.inf, remedy)
 
 
 def check_wait(name: str, value: object) -> float:
     """Return a number of seconds to wait, which may be 0 or without end."""
     remedy = "give a number of seconds, 0 or more"
-    return _number(name, value, lambda seconds: seconds >= 0, remedy)
+    return check_number(name, value, lambda seconds: seconds >= 0, remedy)
 
 
 def check_rate(name: str, value: object) -> float:
     """Return a number of things a second above 0, which may be without a limit."""
     remedy = "must be a number above 0, a second"
-    return _number(name, value, lambda rate: rate > 0, remedy)
+    return check_number(name, value, lambda rate: rate > 0, remedy)
 
 
-def _number(name: str, value: Any, fits: Callable[[float], bool], remedy: str) -> float:
-    # A bool is a number to Python, but never what was meant; nan fits nowhere.
+def check_number(
+    name: str, value: Any, fits: Callable[[float], bool], remedy: str
+) -> float:
+    """Return a number that fits; *remedy* says which do. Not a number never does."""
+    # A bool is a number to Python, but never what was meant.
     real = isinstance(value, Real) and not isinstance(value, bool)
-    if not real or not fits(value):
+    try:
+        number = float(value) if real else math.nan
+    except OverflowError:  # a whole number beyond all floats
+        number = math.nan
+    if not fits(number):
         raise InvalidArgument(name, value, remedy)
-    return float(value)
+    return number
 
 
 def check_whole(name: str, value: Any) -> int:

@@ -161,10 +161,8 @@ class AsyncTasksError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The default calls __init__ with self.args, which loses attributes and
-        # fails for classes that also inherit from TimeoutError (an OSError). Facts
-        # are in the attributes; args that are mere text may be all there is.
-        words = self.args if all(isinstance(arg, str) for arg in self.args) else ()
-        return self.__class__.__new__, (self.__class__, *words), self.__dict__
+        # fails for classes that also inherit from TimeoutError (an OSError).
+        return self.__class__.__new__, (self.__class__, *self.args), self.__dict__
 
 
 # --- no usable answer arrived ------------------------------------------------
@@ -520,16 +518,23 @@ class InvalidArgument(LocalProtocolError, ValueError):
     sent = False
 
     def __init__(self, name: str, value: object, remedy: str) -> None:
-        super().__init__(name, value, remedy)
         self.name = name
-        self.value = value if isinstance(value, str) else repr(value)
+        self.value = value if isinstance(value, str) else _show(value)
         self.remedy = remedy
+        super().__init__(name, self.value, remedy)
         self._quoted = isinstance(value, str)
 
     def __str__(self) -> str:
         shown = excerpt(self.value)
         given = f"={shown!r}" if self._quoted else f"={shown}"
         return f"{self.name}{given if shown else ''}: {self.remedy}"
+
+
+def _show(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001 - a whole number of 5000 digits, or any code
+        return f"<{type(value).__name__}>"
 
 
 # --- one remote task ---------------------------------------------------------

@@ -313,7 +313,7 @@ def test_errors_travel(error: AsyncTasksError, clone: Any) -> None:
     twin = clone(error)
 
     assert type(error) is type(twin)
-    assert str(error) == str(twin)
+    assert (str(error), repr(error)) == (str(twin), repr(twin))
     assert state(error) == state(twin)
     assert 4 == twin.attempts
 
@@ -341,7 +341,7 @@ def test_fresh_error_is_as_the_first_but_for_what_follows(
         twin = fresh(first)
     twin.add_note("later")
 
-    assert (type(first), str(first)) == (type(twin), str(twin))
+    assert (type(first), str(first), repr(first)) == (type(twin), str(twin), repr(twin))
     assert first.__cause__ is twin.__cause__
     assert (True, first.__traceback__) == (
         twin.__suppress_context__,
@@ -471,6 +471,23 @@ def test_argument_that_cannot_travel_stays_behind() -> None:
     twin = pickle.loads(pickle.dumps(error))
 
     assert str(error) == str(twin)
+
+
+class Shy:
+    """A value that cannot be shown."""
+
+    def __repr__(self) -> str:
+        raise KeyError("mine")
+
+
+@pytest.mark.parametrize("value", [10**5000, [10**5000], Shy()], ids=type)
+def test_argument_that_cannot_be_shown(value: object) -> None:
+    """Of a value without a representation the error shows the class."""
+    error = InvalidArgument("x", value, "must be small")
+    kind = type(value).__name__
+
+    assert f"x=<{kind}>: must be small" == str(error)
+    assert f"InvalidArgument('x', '<{kind}>', 'must be small')" == repr(error)
 
 
 def test_task_status_in_an_error_is_whole() -> None:

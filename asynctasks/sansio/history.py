@@ -16,6 +16,7 @@ import math
 
 import attrs
 
+from ..arguments import check_number, check_whole
 from ..exceptions import InvalidArgument
 
 
@@ -26,6 +27,9 @@ STEP = 0.04
 
 FAR = -6.0
 """Where the integration starts, in standard deviations: nothing ends before."""
+
+LONGEST = 1e9
+"""Seconds, some thirty years: no task takes longer, and the integration is bounded."""
 
 SQRT_2 = math.sqrt(2.0)
 SQRT_2PI = math.sqrt(2.0 * math.pi)
@@ -57,9 +61,9 @@ class LearnedPolicy:
 
     def __attrs_post_init__(self) -> None:
         for name in ("cost", "stretch", "first", "shortest"):
-            if not 0 < getattr(self, name) < math.inf:
-                remedy = "must be a finite number above 0"
-                raise InvalidArgument(name, getattr(self, name), remedy)
+            remedy = "must be a finite number above 0"
+            check_number(name, getattr(self, name), lambda n: 0 < n < math.inf, remedy)
+        check_whole("remembered", self.remembered)
         if not 2 <= self.least <= self.remembered:  # noqa: PLR2004 - a spread needs 2
             raise InvalidArgument("least", self.least, "must be 2 to *remembered*")
 
@@ -82,8 +86,13 @@ class DurationHistory:
         return len(self._logs)
 
     def add(self, duration: float) -> None:
-        """Remember how long a task took, in seconds from its submit to its end."""
-        if not 0 <= duration < math.inf:
+        """
+        Remember how long a task took.
+
+        Args:
+            duration: seconds from its submit to its end; nonsense is passed over.
+        """
+        if not 0 <= duration <= LONGEST:
             return
         value = math.log(max(duration, 1e-3))
         if len(self._logs) == self._policy.remembered:

@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 
 import attrs
 
-from ..exceptions import InvalidArgument
+from ..arguments import check_number
 
 
 __all__ = ["Appointment", "PollPolicy", "Schedule"]
@@ -26,6 +26,9 @@ PAGES = 8
 
 SPARE = 64
 """Places that do not count any more, and are no reason to tidy up."""
+
+LONGEST = 1e9
+"""Seconds of a wait at most, some thirty years: what is due then still has a page."""
 
 MAX_EXP_BASE = 1000
 """Its 64th power is still a finite number."""
@@ -47,16 +50,15 @@ class PollPolicy:
     wait_jitter: float = 0.2
 
     def __attrs_post_init__(self) -> None:
+        base, share = self.wait_exp_base, self.wait_jitter
         for name in ("wait_initial", "wait_max"):
-            if not 0 < getattr(self, name) < float("inf"):
-                remedy = "must be a finite number of seconds above 0"
-                raise InvalidArgument(name, getattr(self, name), remedy)
-        if not 1 <= self.wait_exp_base <= MAX_EXP_BASE:
-            remedy = f"must be a number from 1 to {MAX_EXP_BASE}"
-            raise InvalidArgument("wait_exp_base", self.wait_exp_base, remedy)
-        if not 0 <= self.wait_jitter < 1:
-            remedy = "is a share: 0 or more, below 1"
-            raise InvalidArgument("wait_jitter", self.wait_jitter, remedy)
+            remedy = f"must be a number of seconds above 0, at most {LONGEST:g}"
+            wait = getattr(self, name)
+            check_number(name, wait, lambda wait: 0 < wait <= LONGEST, remedy)
+        remedy = f"must be a number from 1 to {MAX_EXP_BASE}"
+        check_number("wait_exp_base", base, lambda n: 1 <= n <= MAX_EXP_BASE, remedy)
+        remedy = "is a share: a number, 0 or more, below 1"
+        check_number("wait_jitter", share, lambda share: 0 <= share < 1, remedy)
 
     def next_wait(self, looks: int, dice: float) -> float:
         """
