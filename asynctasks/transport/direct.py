@@ -25,7 +25,7 @@ import aiohttp
 from aiohttp.connector import Connection
 import yarl
 
-from .receiving import Incoming, body_limit, respond
+from .receiving import Incoming, at_hand, body_limit, respond
 from .sending import is_small
 from .unpacking import OFFERED
 from ..sansio.http import SAFE_METHODS, Headers, Request, Response
@@ -42,6 +42,9 @@ OWN_HEADERS = ("Content-Length", "Transfer-Encoding")
 """What is said of a body by the one who writes it."""
 
 CONTROLS = re.compile(r"[\r\n\0]")
+
+SHORTEST = 0.001
+"""Seconds until a connection stands at least: to aiohttp, 0 means any number."""
 
 SWITCHING = 101
 
@@ -126,20 +129,32 @@ class Direct:
             ValueError: HTTP cannot say the request.
             ResponseTooLarge: as :meth:`Transport.send`; also ProxyError.
         """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
         origin, message = self._write(request)
         # As a session does: once more, should the connection have become stale.
         again = request.method in SAFE_METHODS
-        async with asyncio.timeout(timeout):
-            while True:
-                connection = await self._connect(origin, connect)
-                try:
-                    return await _exchange(connection, message, request, max_bytes)
-                except STALE:
-                    if not again or self._connector.closed:
+        while True:
+            connection = await self._connect(origin, connect)
+            clock = _Clock(loop, deadline, connection)
+            try:
+                response = await _exchange(connection, message, request, max_bytes)
+            except aiohttp.ClientError as exc:
+                if not clock.rang:
+                    if not (again and isinstance(exc, STALE)) or self._connector.closed:
                         raise
                     again = False
-                finally:
-                    _leave(connection)
+                    connect = max(SHORTEST, min(connect, deadline - loop.time()))
+                    continue
+            else:
+                # A body without a length ends as well when we hang up.
+                if not clock.rang:
+                    return response
+            finally:
+                clock.stop()
+                _leave(connection)
+            # Not above: aiohttp's error must not even be the context of this one.
+            raise TimeoutError
 
     async def _connect(
         self, origin: aiohttp.ClientRequest, seconds: float
@@ -216,6 +231,32 @@ class Direct:
         return head
 
 
+class _Clock:
+    """
+    Hangs up when the time of an attempt is over.
+
+    It costs a third of ``asyncio.timeout()``: nobody has to be cancelled, who waits
+    for the connection wakes by himself.
+    """
+
+    __slots__ = ("_connection", "_timer", "rang")
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, deadline: float, connection: Connection
+    ) -> None:
+        self.rang = False
+        self._connection = connection
+        self._timer = loop.call_at(deadline, self._ring)
+
+    def _ring(self) -> None:
+        self.rang = True
+        if self._connection.transport is not None:
+            self._connection.transport.abort()
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+
 async def _exchange(
     connection: Connection, message: bytes, request: Request, max_bytes: int
 ) -> Response:
@@ -231,7 +272,11 @@ async def _exchange(
     if head.code == SWITCHING:
         return respond(head.code, head.headers, b"", request)
     limit = body_limit(head.code, max_bytes)
-    body, whole = await Incoming(head.headers, content, protocol).read(limit)
+    body, whole = at_hand(head.headers, content), True
+    if body is None:
+        body, whole = await Incoming(head.headers, content, protocol).read(limit)
+    elif len(body) > limit:
+        body, whole = body[:limit], False
     # An answer may be early: what is not sent yet must not precede the next request.
     if whole and not transport.get_write_buffer_size():
         connection.release()

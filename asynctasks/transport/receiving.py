@@ -15,7 +15,7 @@ from ..exceptions import ProxyError, ResponseTooLarge
 from ..sansio.http import ERROR_BODY, Headers, Request, Response
 
 
-__all__ = ["REFUSED", "Incoming", "body_limit", "give_up", "respond"]
+__all__ = ["REFUSED", "Incoming", "at_hand", "body_limit", "give_up", "respond"]
 
 REFUSED = 400
 """Statuses from here on are refusals."""
@@ -27,6 +27,17 @@ PROXY_REFUSED = 407
 def body_limit(status: int, max_bytes: int) -> int:
     """Return how many bytes of a body are read: of a refusal at most 64 KiB."""
     return min(max_bytes, ERROR_BODY) if status >= REFUSED else max_bytes
+
+
+def at_hand(headers: Mapping[str, str], content: aiohttp.StreamReader) -> bytes | None:
+    """Return a body that came with its head, plain and of a length; most do."""
+    if (
+        content.is_eof()
+        and "Content-Length" in headers
+        and "Content-Encoding" not in headers
+    ):
+        return content.read_nowait()
+    return None
 
 
 class Incoming:
@@ -61,10 +72,6 @@ class Incoming:
 
     async def read(self, limit: int) -> tuple[bytes, bool]:
         """Read up to a limit of unpacked bytes; tell whether that is all."""
-        content = self._content
-        if content.is_eof() and self._unpacker is None and self._protocol is None:
-            body = content.read_nowait()  # it came with its head
-            return (body, True) if len(body) <= limit else (body[:limit], False)
         pieces: list[bytes] = []
         size = 0
         async with aclosing(self.pieces()) as coming:

@@ -1016,11 +1016,11 @@ async def test_steady_downloads(transport: AiohttpTransport) -> None:
         await connection.request()
         await connection.send(head)
         for _ in range(20):
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.02)
             await connection.send(b"x" * 1000)
 
     async with RawServer(script) as server:
-        _, body = await download(transport, get(server.url), idle=0.05)
+        _, body = await download(transport, get(server.url), idle=0.2)
 
     assert b"x" * 20_000 == body
 
