@@ -235,9 +235,11 @@ class Driver:
         seen = self.auth.generation
         response = await self._send_handling_retries(request, kind, policy, stack)
         if response.status == UNAUTHORIZED and signed and self.auth.renewable:
+            replayable = body_replayable(request.body)
+            if replayable:
+                await _let_go(stack)  # the renewal may need its connection
             await self._signer.renew(seen, self.drive)
-            if body_replayable(request.body):
-                await _let_go(stack)
+            if replayable:
                 response = await self._send_handling_retries(
                     request, kind, policy, stack
                 )
@@ -250,10 +252,9 @@ class Driver:
 
     def _redirected(self, request: Request, response: Response) -> Request | None:
         """
-        Return the request that a redirect means, if there is a place.
+        Return the request that a redirect means, if it says where to.
 
-        Only where the dialect expects one, only once, and never with credentials
-        to another origin.
+        It may not be redirected again, and is not signed for another origin.
         """
         location = response.headers.get("Location")
         if location is None:

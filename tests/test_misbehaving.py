@@ -13,7 +13,6 @@ import base64
 import gzip
 import hashlib
 import json
-import os
 from pathlib import Path
 import re
 import struct
@@ -305,7 +304,7 @@ async def test_result_that_is_half_a_stream(tmp_path: Path) -> None:
         with pytest.raises(ConnectionLost, match="ended too early"):
             await handle.download(tmp_path / "result.json")
 
-    assert [] == os.listdir(tmp_path)
+    assert [] == list(tmp_path.iterdir())  # noqa: ASYNC240
 
 
 async def test_list_that_does_not_page() -> None:
