@@ -157,4 +157,4 @@ class Remote:
     async def clean_up(self, handle: TaskHandle) -> None:
         """Remove a task whose result is safe, if the client wants that."""
         if not self.manners.keeps_results:
-            await self._client.clean_up(handle.ref)
+            await self._client.results.clean_up(handle.ref)

@@ -9,36 +9,30 @@ for (``watch.Looker``); the client on top of it is what users call.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Mapping, Sequence
 import logging
-import os
-from pathlib import Path
 import random
 from typing import Any, TypeVar
 
 import attrs
 
-from . import files
+from .counts import Counts
 from .driver import Driver
 from .exceptions import (
     AsyncTasksError,
     InvalidArgument,
     InvalidState,
-    NotFound,
     RemoteProtocolError,
-    ResultUnavailable,
     SubmitOutcomeUnknown,
-    TaskError,
-    TransportError,
 )
-from .hooks import ResultDetails, StatusDetails, SubmitDetails
+from .hooks import StatusDetails, SubmitDetails
 from .lanes import Kind
 from .manners import Manners
+from .results import Results
 from .sansio.dialect import Dialect, Known, Launched, Payload, Prepared, Survey
-from .sansio.http import Flow, Request, Response
+from .sansio.http import Flow
 from .sansio.reconcile import Lost, find_lost
-from .sansio.retry import NO_RETRY, backoff, outcome_unknown
+from .sansio.retry import NO_RETRY, outcome_unknown
 from .sansio.task import TaskRef, TaskStatus
 from .sansio.token import build_token
 from .sansio.urls import segment
@@ -47,25 +41,9 @@ from .watch import Watch
 from .watcher import Watcher
 
 
-__all__ = ["Counts", "Desk"]
+__all__ = ["Desk"]
 
 T = TypeVar("T")
-
-KNOWN = 10_000
-"""Submitted tasks whose ids are remembered, to tell them from lost ones."""
-
-BODIES = 3
-"""How often a download is begun at most whose body breaks off."""
-
-
-@attrs.define(kw_only=True)
-class Counts:
-    """What was done, over all views of a client."""
-
-    submitted: int = 0
-    fetched: int = 0
-    known: deque[str] = attrs.field(factory=lambda: deque(maxlen=KNOWN))
-    """The ids of the tasks that were submitted last."""
 
 
 class Desk:
@@ -97,6 +75,7 @@ class Desk:
         self.subscriber = subscriber
         self.manners = manners
         self.counts = counts
+        self.results = Results(driver, dialect, manners=manners, counts=counts)
 
     # Two desks of one driver and one dialect look at the same tasks.
 
@@ -288,109 +267,11 @@ class Desk:
                 # The task was accepted: its handle must not get lost.
                 self.logger.warning("task %s is not followed: %s", ref.id, exc)
 
-    # --- results -------------------------------------------------------------
-
-    async def fetch(self, ref: TaskRef, status: TaskStatus) -> Response:
-        """Fetch the result of a task that ended."""
-        began = asyncio.get_running_loop().time()
-        try:
-            response = await self._fetch(ref, status)
-        except AsyncTasksError as exc:
-            self._tell_result(ref, began, 0, exc)
-            raise
-        self.counts.fetched += 1
-        self._tell_result(ref, began, len(response.body), None)
-        return response
-
-    async def _fetch(self, ref: TaskRef, status: TaskStatus) -> Response:
-        try:
-            return await self.driver.drive(
-                self.dialect.result(ref, status), kind=Kind.RESULT
-            )
-        except NotFound as exc:
-            raise ResultUnavailable(ref.id, self.token_of(ref), status) from exc
-        except TaskError as exc:
-            exc.token = self.token_of(ref)  # which the dialect does not know
-            raise
-
-    async def save(self, ref: TaskRef, path: os.PathLike[str]) -> Path:
-        """Stream the result of a task that ended to a file."""
-        began = asyncio.get_running_loop().time()
-        try:
-            saved = await self._save(ref, path)
-        except AsyncTasksError as exc:
-            self._tell_result(ref, began, 0, exc)
-            raise
-        self.counts.fetched += 1
-        self._tell_result(ref, began, 0, None)
-        if not self.manners.keeps_results:
-            await self.clean_up(ref)
-        return saved
-
-    async def _save(self, ref: TaskRef, path: os.PathLike[str]) -> Path:
-        try:
-            flow = self.dialect.find_download(ref)
-            request = await self.driver.drive(flow, kind=Kind.RESULT)
-            return await self.stream(request, path)
-        except NotFound as exc:
-            raise ResultUnavailable(ref.id, self.token_of(ref)) from exc
-        except TaskError as exc:
-            exc.token = self.token_of(ref)
-            raise
-
-    async def stream(
-        self, request: Request, path: os.PathLike[str], *, replace: bool = True
-    ) -> Path:
-        """Stream an answer to a file, again from the start should it break off."""
-        attempt = 1
-        while True:
-            try:
-                async with self.driver.open(request) as got:
-                    self.dialect.parse_head(got.head)
-                    return await files.save(got.chunks, path, replace=replace)
-            except TransportError as exc:
-                # The head has retries of its own; this is a body that broke off.
-                policy = self.driver.retry
-                if not exc.retryable or attempt >= min(policy.attempts, BODIES):
-                    raise
-                dice = random.random()  # noqa: S311 - jitter, not secrecy
-                await asyncio.sleep(backoff(policy, attempt, dice))
-                attempt += 1
-
-    def _tell_result(
-        self,
-        ref: TaskRef,
-        began: float,
-        received: int,
-        error: AsyncTasksError | None,
-    ) -> None:
-        if self.driver.hooks:
-            self.driver.hooks.tell(
-                ResultDetails(
-                    task=ref,
-                    token=self.token_of(ref),
-                    seconds=asyncio.get_running_loop().time() - began,
-                    received=received,
-                    error=error,
-                )
-            )
-
-    # --- the end -------------------------------------------------------------
-
-    async def clean_up(self, ref: TaskRef) -> None:
-        """Remove a task whose result was fetched; failing to is no error."""
-        try:
-            await self.remove(ref)
-        except AsyncTasksError as exc:
-            self.logger.warning("task %s could not be removed: %s", ref.id, exc)
+    # --- the rest ------------------------------------------------------------
 
     async def ask_cancel(self, ref: TaskRef) -> TaskStatus:
         """Ask the service to end a task."""
         return await self.driver.drive(self.dialect.cancel(ref))
-
-    async def remove(self, ref: TaskRef) -> None:
-        """Remove a task from the service."""
-        await self.driver.drive(self.dialect.delete(ref))
 
     async def nap(self, looks: int) -> None:
         """Wait as the poll policy says after so many looks."""

@@ -409,7 +409,7 @@ class DespClient(TaskClient):
             raise InvalidArgument("path", str(target), remedy)
         file_id = file.id if isinstance(file, OutputFile) else id_text(file, "file")
         request = self._dialect.build_file_download(file_id)
-        return await self._desk.stream(request, target, replace=replace)
+        return await self._desk.results.stream(request, target, replace=replace)
 
     async def _name_of(self, file: OutputFile | str) -> str:
         if isinstance(file, OutputFile):

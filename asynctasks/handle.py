@@ -28,6 +28,7 @@ from .exceptions import (
 )
 from .manners import Decode, Manners, RemotePolicy, check_waiting
 from .once import Once
+from .results import Results
 from .sansio.answers import decode_content
 from .sansio.http import Response
 from .sansio.task import TaskRef, TaskState, TaskStatus, merge_status
@@ -51,6 +52,10 @@ class Tasks(Protocol):
         """How tasks are treated where the caller does not say."""
 
     @property
+    def results(self) -> Results:
+        """What tasks leave when they end."""
+
+    @property
     def logger(self) -> logging.Logger:
         """Gets what must not be raised."""
 
@@ -71,20 +76,8 @@ class Tasks(Protocol):
     def tell(self, ref: TaskRef, status: TaskStatus) -> None:
         """Tell those who watch a task what was seen of it elsewhere."""
 
-    async def fetch(self, ref: TaskRef, status: TaskStatus) -> Response:
-        """Fetch the result of a task that ended."""
-
-    async def clean_up(self, ref: TaskRef) -> None:
-        """Remove a task whose result was fetched; failing to is no error."""
-
-    async def save(self, ref: TaskRef, path: os.PathLike[str]) -> Path:
-        """Stream the result of a task to a file."""
-
     async def ask_cancel(self, ref: TaskRef) -> TaskStatus:
         """Ask the service to end a task."""
-
-    async def remove(self, ref: TaskRef) -> None:
-        """Remove a task from the service."""
 
     async def nap(self, looks: int) -> None:
         """Wait as the poll policy says after so many looks."""
@@ -283,7 +276,7 @@ class TaskHandle:
         """
         target = Path(path)  # before the wait, should it be none
         self._check(await self.wait(timeout=timeout))
-        return await self._tasks.save(self._ref, target)
+        return await self._tasks.results.save(self._ref, target)
 
     async def cancel(self, *, timeout: float = CONFIRM) -> TaskStatus:
         """
@@ -309,7 +302,7 @@ class TaskHandle:
 
     async def delete(self) -> None:
         """Remove the task and its data from the service; it must not run."""
-        await self._tasks.remove(self._ref)
+        await self._tasks.results.remove(self._ref)
 
     # --- for those who build on handles --------------------------------------
 
@@ -403,11 +396,11 @@ class TaskHandle:
         return await self._fetch.ask(partial(self._fetch_once, status))
 
     async def _fetch_once(self, status: TaskStatus) -> Response:
-        response = await self._tasks.fetch(self._ref, status)
+        response = await self._tasks.results.fetch(self._ref, status)
         if not self._tasks.manners.keeps_results:
             # Before the service is asked to forget it: this may be the only copy.
             self._kept = response
-            await self._tasks.clean_up(self._ref)
+            await self._tasks.results.clean_up(self._ref)
         return response
 
 

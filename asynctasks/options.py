@@ -20,7 +20,7 @@ from .arguments import (
     check_seconds,
     check_whole,
 )
-from .desk import Counts
+from .counts import Counts
 from .driver import Limits
 from .exceptions import InvalidArgument
 from .hooks import Hook, Hooks

@@ -81,4 +81,4 @@ class RecurringTask:
 
     async def stop(self) -> None:
         """End the recurrence; runs that are over or running are left alone."""
-        await self._tasks.remove(self._ref)
+        await self._tasks.results.remove(self._ref)

@@ -301,7 +301,7 @@ async def test_ten_thousand_tasks_leave_nothing(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After each thousand of tasks there is as little left as after the first."""
-    monkeypatch.setattr("asynctasks.desk.KNOWN", 100)
+    monkeypatch.setattr("asynctasks.counts.KNOWN", 100)
     service = Scripted()
     transport = MemoryTransport(service)
     client = AimmsClient.local(transport=transport)

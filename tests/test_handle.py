@@ -750,6 +750,11 @@ class Telling:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._tasks, name)
 
+    @property
+    def results(self) -> Telling:
+        """It fetches them, too."""
+        return self
+
     async def fetch(self, ref: TaskRef, status: TaskStatus) -> Response:
         raise self._error
 

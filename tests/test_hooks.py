@@ -386,7 +386,7 @@ async def test_unused_hooks_build_no_details(
 
         return Counted
 
-    for module in ("driver", "desk", "subscriber"):
+    for module in ("driver", "desk", "results", "subscriber"):
         for kind in KINDS:
             name = f"asynctasks.{module}.{kind.__name__}"
             monkeypatch.setattr(name, counting(kind), raising=False)
