@@ -202,7 +202,7 @@ async def make_select(bench: Bench, path: Path) -> Act:
         (make_submit, 2),
         (make_upload, 3),
         (make_poll, 2),
-        (make_result, 3),
+        (make_result, 2),  # one more where the body comes after its head
         (make_run, 4),
         (make_updates, 2),
         (make_as_completed, 1),
