@@ -32,10 +32,11 @@ async def main(journal: Path, count: int) -> None:
     for ovens, values in sorted(makespans.items()):
         print(ovens, "ovens: mean makespan", sum(values) / len(values))
     report = BatchReport.from_journal(journal)
-    print(f"{report}: see {report.to_html(journal.with_suffix('.html'))}")
+    report.to_html(journal.with_suffix(".html"))
+    print(report)
 
 
 if __name__ == "__main__":
-    # For a service of your own, keep the journal where the next run finds it.
+    # Of your own service, keep the folder: the next run resumes, the page stays.
     with TemporaryDirectory() as folder:
         asyncio.run(main(Path(folder, "sweep.db"), int((*sys.argv, 500)[1])))

@@ -46,6 +46,9 @@ CONTROLS = re.compile(r"[\r\n\0]")
 SHORTEST = 0.001
 """Seconds until a connection stands at least: to aiohttp, 0 means any number."""
 
+INTERIM = range(100, 200)
+"""Statuses that come before the answer; but for the one that is one."""
+
 SWITCHING = 101
 
 STALE = (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)
@@ -267,7 +270,7 @@ async def _exchange(
     protocol.set_response_params(read_until_eof=True, auto_decompress=False)
     transport.write(message)
     head, content = await protocol.read()
-    while head.code < 200 and head.code != SWITCHING:  # noqa: PLR2004 - not yet
+    while head.code in INTERIM and head.code != SWITCHING:
         head, content = await protocol.read()
     if head.code == SWITCHING:
         return respond(head.code, head.headers, b"", request)

@@ -95,6 +95,16 @@ async def test_what_aiohttp_is_asked(transport: AiohttpTransport) -> None:
     assert limits == call.kwargs["timeout"]
 
 
+@pytest.mark.parametrize("status", [99, 204, 599, 999])
+async def test_odd_statuses(transport: AiohttpTransport, status: int) -> None:
+    """A status of no class that HTTP knows is an answer all the same."""
+    start = b"HTTP/1.1 %03d X\r\nContent-Length: 0\r\n\r\n" % status
+    async with RawServer(raw(start, hang=True)) as server:
+        response = await send(transport, get(server.url))
+
+    assert status == response.status
+
+
 @pytest.mark.parametrize("status", [200, 201, 204, 302, 304, 401, 404, 429, 500, 999])
 async def test_every_status_is_an_answer(
     transport: AiohttpTransport, status: int
