@@ -56,7 +56,7 @@ class Signer:
             InvalidState: it goes elsewhere, and would be signed.
         """
         url = request.url
-        if url.startswith("/"):
+        if url.startswith("/"):  # as absolute(), a call less: it is on every way out
             url = self._origin + url
         elif not request.anonymous and origin_of(url) != self._origin:
             raise InvalidState(f"credentials are meant for {self._origin} only")

@@ -21,7 +21,14 @@ from .http import Headers, Request, Response
 from ..exceptions import AsyncTasksError
 
 
-__all__ = ["conceal", "conceal_error", "conceal_response", "forms_of", "secrets_of"]
+__all__ = [
+    "conceal",
+    "conceal_bytes",
+    "conceal_error",
+    "conceal_response",
+    "forms_of",
+    "secrets_of",
+]
 
 HIDDEN = "…"
 
@@ -81,15 +88,20 @@ def conceal(text: str, secrets: Collection[str]) -> str:
     return re.sub("|".join(map(re.escape, longest)), HIDDEN, text)
 
 
+def conceal_bytes(data: bytes, secrets: Collection[str]) -> bytes:
+    """Return the bytes of a text without the secrets that are in it."""
+    text = data.decode("latin-1")
+    hidden = conceal(text, secrets)
+    return data if hidden is text else hidden.replace(HIDDEN, "...").encode("latin-1")
+
+
 def conceal_response(response: Response, secrets: Collection[str]) -> Response:
     """Return an answer without the secrets that it quotes."""
-    body = response.body.decode("latin-1")
-    hidden = conceal(body, secrets)
+    body = conceal_bytes(response.body, secrets)
     headers = _conceal_headers(response.headers, secrets)
-    if hidden is body and headers is response.headers:
+    if body is response.body and headers is response.headers:
         return response
-    written = hidden.replace(HIDDEN, "...").encode("latin-1")
-    return attrs.evolve(response, headers=headers, body=written)
+    return attrs.evolve(response, headers=headers, body=body)
 
 
 def _conceal_headers(

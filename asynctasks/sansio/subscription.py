@@ -15,6 +15,7 @@ from typing import Any
 
 from . import codec
 from .repeats import Repeats, key_of
+from .secrecy import conceal_bytes, forms_of
 from .vantiq_requests import dump
 from ..exceptions import ResponseDecodeError
 
@@ -170,6 +171,7 @@ class Subscriptions:
 
         self._window = window
         self._token = ""
+        self._secrets: frozenset[str] = frozenset()
         self._subscriptions: dict[str, Subscription] = {}
         # There is no frame to unsubscribe: the server sends on until the socket is
         # closed, and a second subscribe would double the events.
@@ -196,7 +198,7 @@ class Subscriptions:
     def connected(self, token: str) -> None:
         """There is a new socket: say who we are."""
         self.lost()
-        self._token = token
+        self._token, self._secrets = token, forms_of([], [token])
         self.insist()
 
     def insist(self) -> None:
@@ -316,12 +318,13 @@ class Subscriptions:
             request_id: Any = headers.get("X-Request-Id") if headers else None
             subscription = self._subscriptions.get(request_id)
         except (ResponseDecodeError, KeyError, TypeError, AttributeError):
-            self._tell(What.GARBLED, "", {"data": data[:200]})
+            shown = conceal_bytes(data, self._secrets)[:200]
+            self._tell(What.GARBLED, "", {"data": shown})
             return
         if status == EVENT and subscription is not None:
             self._event(subscription, frame, now)
         elif not self.ready:
-            self._introduced(status, frame)
+            self._introduced(status, frame, data)
         elif subscription is not None:
             self._answered(subscription, status, frame, now)
         elif request_id in self._left:
@@ -338,14 +341,16 @@ class Subscriptions:
     def _tell(self, what: What, request_id: str, frame: Frame) -> None:
         self._events.append((what, request_id, frame))
 
-    def _introduced(self, status: Any, frame: Frame) -> None:
+    def _introduced(self, status: Any, frame: Frame, data: bytes) -> None:
         """The first answer says whether the server accepts the token."""
         if status == OK:
             self.ready = True
             self._out += [each.frame() for each in self._subscriptions.values()]
             self._tell(What.READY, "", frame)
         elif _refuses(status):
-            self._tell(What.REFUSED, "", frame)
+            # What refuses the token may quote it.
+            shown = codec.loads(conceal_bytes(data, self._secrets))
+            self._tell(What.REFUSED, "", shown)
 
     def _event(self, subscription: Subscription, frame: Frame, now: float) -> None:
         if not subscription.accepted:

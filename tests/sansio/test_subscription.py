@@ -244,6 +244,21 @@ def test_second_acceptance_is_a_message(talk: Talk) -> None:
     assert TOPIC not in talk.machine
 
 
+@pytest.mark.parametrize("said", ['"%s"', '{"status": 401, "body": "no %s"}'])
+def test_token_that_is_quoted_is_not_told(said: str) -> None:
+    """Neither garbage nor a refusal shows the token, whole or cut off."""
+    machine = Subscriptions()
+    machine.connected(TOKEN)
+    machine.receive((said % TOKEN).encode() + b" " * 170 + TOKEN.encode(), 0.0)
+    machine.receive((said % TOKEN).encode(), 0.0)
+    told = list(machine.events())
+
+    assert 2 == len(told)
+    assert TOKEN[:6] not in repr(told)
+    assert "..." in repr(told[0])
+    assert "..." in repr(told[1])
+
+
 def test_refusal(talk: Talk) -> None:
     """A subscription that is refused is over."""
     talk.machine.subscribe(TOPIC, None, None)
