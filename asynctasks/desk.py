@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 import logging
 import random
+import time
 from typing import Any, TypeVar
 
 import attrs
@@ -122,13 +123,13 @@ class Desk:
         Raises:
             SubmitOutcomeUnknown: the answer was lost.
         """
-        began = asyncio.get_running_loop().time()
+        began, ahead = asyncio.get_running_loop().time(), _ahead()
         try:
             launched = await self.drive_once(_launch(self.dialect, prepared))
         except AsyncTasksError as exc:
             if isinstance(exc, SubmitOutcomeUnknown):
                 exc.service, exc.config_id = prepared.service, prepared.config_id
-                exc.began = began
+                exc.began, exc.ahead = began, ahead
             self._tell_submit(prepared.service, began, exc)
             raise
         trace = self._trace()
@@ -159,9 +160,11 @@ class Desk:
 
     async def find_lost(self, error: SubmitOutcomeUnknown) -> list[TaskRef]:
         """List the tasks that may be of a submit whose answer was lost."""
+        # What the loop's clock missed while the machine slept.
+        slept = 0.0 if error.ahead is None else max(0.0, _ahead() - error.ahead)
         lost = Lost(
             service=error.service,
-            began=error.began,
+            began=error.began - slept,
             config_id=error.config_id,
             known=frozenset(self.counts.known),
         )
@@ -277,6 +280,11 @@ class Desk:
         """Wait as the poll policy says after so many looks."""
         dice = random.random()  # noqa: S311 - jitter, not secrecy
         await asyncio.sleep(self.watcher.pace.policy.next_wait(looks, dice))
+
+
+def _ahead() -> float:
+    """Return by how many seconds the wall clock is ahead of the loop's."""
+    return time.time() - asyncio.get_running_loop().time()
 
 
 def _launch(dialect: Dialect, prepared: Prepared) -> Flow[Launched]:

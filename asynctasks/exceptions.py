@@ -272,6 +272,9 @@ class SubmitOutcomeUnknown(TransportError):
     began: float = 0.0
     """When the submit began: seconds on the clock of the client's event loop."""
 
+    ahead: float | None = None
+    """Seconds by which the wall clock (UTC, since the epoch) was ahead of it then."""
+
     def __str__(self) -> str:
         return (
             f"the submit was sent but its answer is lost: {self.reason}; the task "

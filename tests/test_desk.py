@@ -205,6 +205,20 @@ async def test_task_of_a_lost_submit_is_found(connect: Connect) -> None:
     assert {"answer": 42} == await found
 
 
+async def test_sleep_of_the_machine_is_counted(connect: Connect) -> None:
+    """A task that was accepted before this machine slept is not too old to be it."""
+    service = Forgetful()
+    client = connect(service)
+    error = await lose(client, service)
+    # The service's clock went on, and so did the wall clock; the loop's stood still.
+    service.begun -= 30
+    assert error.ahead is not None
+    error.ahead -= 30
+    (found,) = await client.candidates(error)
+
+    assert "id0" == found.id
+
+
 async def test_submit_that_never_arrived_has_no_candidates(connect: Connect) -> None:
     """If the service has no task that nobody accounts for, there is none to adopt."""
     service = Forgetful(accepts=False)

@@ -537,10 +537,12 @@ def duration_text(name: str, value: timedelta | float | str) -> str:
     """
     if isinstance(value, str):
         return _words(name, value)
+    remedy = "give a timedelta, seconds, or text such as '1 day'"
+    if isinstance(value, bool):
+        raise InvalidArgument(name, value, remedy)
     try:
         delta = value if isinstance(value, timedelta) else timedelta(seconds=value)
     except (TypeError, ValueError, OverflowError) as exc:
-        remedy = "give a timedelta, seconds, or text such as '1 day'"
         raise InvalidArgument(name, value, remedy) from exc
     if delta <= timedelta(0):
         raise InvalidArgument(name, value, "must be a duration above zero")

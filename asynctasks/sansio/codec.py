@@ -70,8 +70,7 @@ def loads_orjson(data: bytes) -> Any:
     """Read JSON with orjson; see the module for the contract."""
     if LONG_INTEGER in data.translate(DIGITS_ALIKE):
         return loads_stdlib(data)  # orjson would silently round it
-    if data.startswith(BOM):
-        data = data[len(BOM) :]
+    data = data.removeprefix(BOM)
     try:
         return orjson.loads(data)
     except ValueError as exc:

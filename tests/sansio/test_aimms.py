@@ -819,6 +819,7 @@ def test_schedules(option: str, value: Any, expected: str) -> None:
         ("schedule_every", float("nan"), "give a timedelta, seconds, or text"),
         ("schedule_every", float("inf"), "give a timedelta, seconds, or text"),
         ("schedule_every", object(), "give a timedelta, seconds, or text"),
+        ("schedule_in", True, "give a timedelta, seconds, or text"),
         ("task_state_hook", "ftp://example.com", "it must start with http"),
         ("task_state_hook", "https://u:p@example.com", "user name or password"),
         ("task_state_hook", "https://example.com/\r\nX: y", "printable ASCII"),
