@@ -14,7 +14,8 @@ from collections.abc import (
 from contextlib import aclosing
 from typing import Any
 
-from .exceptions import InvalidArgument, RemoteProtocolError
+from .arguments import check_whole
+from .exceptions import RemoteProtocolError
 from .sansio.dialect import Page, Query, note_page
 
 
@@ -162,5 +163,5 @@ def build_query(
 
 
 def _check(name: str, number: int | None) -> None:
-    if number is not None and not (isinstance(number, int) and number >= 1):
-        raise InvalidArgument(name, number, "must be a whole number, 1 or more")
+    if number is not None:
+        check_whole(name, number)

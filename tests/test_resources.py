@@ -187,7 +187,7 @@ async def test_a_limit_beyond_the_end() -> None:
     assert [*"abc"] == ids(await Shelf(*"abc").select(100))
 
 
-@pytest.mark.parametrize("limit", [0, -1, 1.5, "3"])
+@pytest.mark.parametrize("limit", [0, -1, 1.5, "3", True])
 def test_limits_that_are_none(limit: Any) -> None:
     """A limit that is no whole number, or below one, is refused."""
     with pytest.raises(InvalidArgument, match="a whole number, 1 or more"):
@@ -319,7 +319,7 @@ def test_no_filter() -> None:
     assert {} == build_query(None, None, None, None).where
 
 
-@pytest.mark.parametrize("page_size", [0, -1])
+@pytest.mark.parametrize("page_size", [0, -1, True])
 def test_page_sizes_below_one(page_size: int) -> None:
     """A page of nothing is refused."""
     with pytest.raises(InvalidArgument, match="page_size"):

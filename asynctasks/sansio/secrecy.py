@@ -119,14 +119,20 @@ def conceal_error(error: BaseException | None, secrets: Collection[str]) -> None
 
     An error of somebody else's that quotes one is cut off.
     """
-    while isinstance(error, AsyncTasksError):
-        for name, value in vars(error).items():
-            setattr(error, name, _concealed(value, secrets))
-        error.args = tuple(_concealed(each, secrets) for each in error.args)
+    left, seen = [error], set[int]()
+    while left:
+        each = left.pop()
+        if each is None or id(each) in seen:  # an error may be its own cause
+            continue
+        seen.add(id(each))
+        if isinstance(each, AsyncTasksError):
+            for name, value in vars(each).items():
+                setattr(each, name, _concealed(value, secrets))
+            each.args = tuple(_concealed(fact, secrets) for fact in each.args)
         for link in ("__cause__", "__context__"):
-            if _quotes(getattr(error, link), secrets):
-                setattr(error, link, None)
-        error = error.__cause__ or error.__context__
+            if _quotes(getattr(each, link), secrets):
+                setattr(each, link, None)
+        left += [each.__cause__, each.__context__]
 
 
 def _concealed(fact: Any, secrets: Collection[str]) -> Any:
@@ -140,5 +146,8 @@ def _concealed(fact: Any, secrets: Collection[str]) -> Any:
 def _quotes(error: BaseException | None, secrets: Collection[str]) -> bool:
     if error is None or isinstance(error, AsyncTasksError):
         return False
-    facts = f"{error} {error.args!r} {getattr(error, 'doc', '')}"
+    try:
+        facts = f"{error} {error.args!r} {getattr(error, 'doc', '')}"
+    except Exception:  # noqa: BLE001 - the code of others; what it hides is not known
+        return True
     return any(secret in facts for secret in secrets)

@@ -20,6 +20,8 @@ from asynctasks.sansio.secrecy import (
 )
 
 
+ANSWER = Response(404, body=b"secret")
+
 CANARY = 'canary "5f/3a'
 
 ASKED = Request("GET", "/x", replayable=True, confidential=(CANARY, "short"))
@@ -97,6 +99,32 @@ def test_errors_are_searched_to_their_roots() -> None:
     assert "secret" not in f"{error} {error.args} {root} {root.response.body!r}"
     assert root is error.__cause__
     assert root.__cause__ is None
+
+
+def test_errors_are_searched_once() -> None:
+    """Both ways back are gone, errors of others included, and circles end."""
+    error, other, deep = ConnectionLost("x"), OSError(104, "reset"), NotFound(ANSWER)
+    error.__cause__ = error
+    error.__context__ = other
+    other.__context__ = deep
+    deep.__context__ = ValueError("secret")
+    conceal_error(error, {"secret"})
+
+    assert b"..." == deep.response.body
+    assert (other, deep, None) == (
+        error.__context__,
+        other.__context__,
+        deep.__context__,
+    )
+
+
+def test_cause_that_cannot_be_searched() -> None:
+    """It is cut off, too: nobody knows what is in it."""
+    error = ConnectionLost("it broke")
+    error.__cause__ = ValueError(10**5000)
+    conceal_error(error, {"secret"})
+
+    assert error.__cause__ is None
 
 
 def test_harmless_causes_stay() -> None:
