@@ -77,6 +77,7 @@ class Desk:
         self.manners = manners
         self.counts = counts
         self.results = Results(driver, dialect, manners=manners, counts=counts)
+        self._hash = hash((id(driver), type(dialect)))
 
     # Two desks of one driver and one dialect look at the same tasks.
 
@@ -86,7 +87,7 @@ class Desk:
         return self.driver is other.driver and self.dialect == other.dialect
 
     def __hash__(self) -> int:
-        return hash((id(self.driver), type(self.dialect)))
+        return self._hash  # which is asked for at every look
 
     @property
     def logger(self) -> logging.Logger:

@@ -270,10 +270,11 @@ class VantiqSubscriber:
         return stream
 
     async def _introduce(self, stream: WebSocketStream) -> None:
+        clock = asyncio.get_running_loop().time
         insisting = asyncio.create_task(self._insist(stream))
         try:
             while not self._machine.ready:
-                self._machine.receive(await stream.receive(), 0.0)
+                self._machine.receive(await stream.receive(), clock)
                 for notice in self._machine.events():
                     await self._attend(notice)
         finally:
@@ -308,7 +309,7 @@ class VantiqSubscriber:
         message = What.MESSAGE
         turn = BURST
         while True:
-            machine.receive(await stream.receive(), now())
+            machine.receive(await stream.receive(), now)
             for notice in machine.events():
                 what, request_id, frame = notice
                 if what is not message:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import attrs
 
@@ -270,6 +270,13 @@ class Seen(Mapping[str, TaskStatus | None]):
         if task_id in self._group.runs:
             return None  # several may have been seen of it
         raise KeyError(task_id)
+
+    def get(self, task_id: str, default: Any = None) -> Any:
+        """Return the status; it is asked for every row, so in one go."""
+        watch = self._group.watches.get(task_id)
+        if watch is not None:
+            return watch.status
+        return None if task_id in self._group.runs else default
 
     def __iter__(self) -> Iterator[str]:
         yield from {watch.ref.id for watch in self._group.watches.values()}

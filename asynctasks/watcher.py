@@ -396,7 +396,10 @@ class Watcher:
             return
         if watch.over:
             self._forget(watch)
-            return
+        else:
+            self._look_again(watch, group, least, now)
+
+    def _look_again(self, watch: Watch, group: Group, least: float, now: float) -> None:
         wait = 0.0 if watch.hurried else self.pace.next_wait(watch, now)
         watch.wait = max(least, wait)
         watch.earliest = now + least if least else 0.0
@@ -510,15 +513,17 @@ class Watcher:
     async def _take_in(self, group: Group, survey: Survey) -> None:
         """Take in what a list showed; the loop is let go on between its parts."""
         clock = asyncio.get_running_loop().time
-        find, plan, now = group.watches.get, self._plan, clock()
+        find, again, now = group.watches.get, self._look_again, clock()
         for count, ((task_id, run), status) in enumerate(survey.found.items(), 1):
             # Rows of tasks that are not due yet come for nothing.
             watch = find(task_id if run is None else (task_id, run, None))
             if watch is not None:
                 # Most rows say nothing new: then they are the very status.
-                if status is not watch.status or watch.failure is not None:
+                if status is watch.status and watch.failure is None:
+                    again(watch, group, 0.0, now)
+                else:
                     self._after_success(watch, status)
-                plan(watch, 0.0, now)
+                    self._plan(watch, 0.0, now)
             if count % AT_A_TIME == 0:
                 await asyncio.sleep(0)
                 now = clock()

@@ -606,7 +606,9 @@ def parse_task(document: Any, response: Response) -> TaskStatus:
     """
     modern = isinstance(document, dict) and "state" in document
     state, created, queue, run, code, message = V2_NAMES if modern else V1_NAMES
-    word: str = field(document, state, str, response, required=True)
+    word = document.get(state) if modern else None
+    if type(word) is not str:
+        word = field(document, state, str, response, required=True)
     get = document.get
     return TaskStatus(
         state=STATES.get(word.lower(), TaskState.UNKNOWN),

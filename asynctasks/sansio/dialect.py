@@ -197,6 +197,9 @@ class Survey:
 Known = Mapping[str, TaskStatus | None]
 """By id, the tasks whose rows are of interest, as they were last seen."""
 
+UNWANTED = TaskStatus(state=TaskState.UNKNOWN)
+"""Stands for the status of a task that is of no interest."""
+
 SURVEY_PAGE = 500
 """Rows asked for at a time; a service that gives fewer is asked again."""
 
@@ -329,9 +332,9 @@ class Dialect(ABC):
         task_id = self.row_id(row)
         last = None
         if known is not None and task_id is not None:
-            if task_id not in known:
+            last = known.get(task_id, UNWANTED)
+            if last is UNWANTED:
                 return
-            last = known[task_id]
         if last is not None and task_id is not None and last.raw == row:
             status, run = last, last.run
         else:

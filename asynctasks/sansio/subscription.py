@@ -9,7 +9,7 @@ socket. The frames are those of Vantiq's API Reference Guide, "WebSockets".
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import enum
 from typing import Any
 
@@ -44,6 +44,8 @@ HELD = 1000
 """Events at most that are kept while the answer to their subscribe is not there."""
 
 Frame = dict[str, Any]
+
+Clock = Callable[[], float]
 
 
 class What(enum.StrEnum):
@@ -303,13 +305,14 @@ class Subscriptions:
 
     # --- what the server says ------------------------------------------------
 
-    def receive(self, data: bytes, now: float) -> None:
+    def receive(self, data: bytes, now: Clock) -> None:
         """
         Take in a frame.
 
         Args:
             data: its JSON.
-            now: seconds on any clock that does not go back.
+            now: tells the seconds on any clock that does not go back; it is asked
+                where they matter.
         """
         try:
             frame = codec.loads(data)
@@ -352,7 +355,7 @@ class Subscriptions:
             shown = codec.loads(conceal_bytes(data, self._secrets))
             self._tell(What.REFUSED, "", shown)
 
-    def _event(self, subscription: Subscription, frame: Frame, now: float) -> None:
+    def _event(self, subscription: Subscription, frame: Frame, now: Clock) -> None:
         if not subscription.accepted:
             # Its acceptance is told first, whatever the server's order.
             subscription.held.append(frame)
@@ -385,11 +388,11 @@ class Subscriptions:
             self._tell(What.MESSAGE, subscription.request_id, frame)
 
     def _repeated(
-        self, subscription: Subscription, body: Mapping[str, Any], now: float
+        self, subscription: Subscription, body: Mapping[str, Any], now: Clock
     ) -> bool:
         """Tell whether a reliable event was told already; remember it if not."""
         key = key_of(body)
-        if key is None or not subscription.repeats.note(key, now):
+        if key is None or not subscription.repeats.note(key, now()):
             return False
         if subscription.repeats.acknowledged(key) and subscription.name is not None:
             # The server did not hear it; else it would not have come again.
@@ -397,7 +400,7 @@ class Subscriptions:
         return True
 
     def _answered(
-        self, subscription: Subscription, status: Any, frame: Frame, now: float
+        self, subscription: Subscription, status: Any, frame: Frame, now: Clock
     ) -> None:
         if _refuses(status):
             self._failed(subscription, status, frame)
@@ -406,7 +409,7 @@ class Subscriptions:
         elif status == OK:
             self._event(subscription, frame, now)
 
-    def _accepted(self, subscription: Subscription, frame: Frame, now: float) -> None:
+    def _accepted(self, subscription: Subscription, frame: Frame, now: Clock) -> None:
         body = frame.get("body")
         if isinstance(body, dict):
             subscription.name = body.get("name", subscription.name)

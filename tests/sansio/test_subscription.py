@@ -47,7 +47,7 @@ class Talk:
     def hear(self, *frames: bytes) -> list[tuple[str, Any]]:
         """Hand frames over; return what they mean: the words and the values."""
         for each in frames:
-            self.machine.receive(each, self.now)
+            self.machine.receive(each, lambda: self.now)
         return [
             (what.value, told.get("value", request_id))
             for what, request_id, told in self.machine.events()
@@ -137,7 +137,7 @@ def test_documented_frames(name: str) -> None:
 def test_event_has_path_and_value_at_its_top(talk: Talk) -> None:
     """What happened where can be read at both places."""
     talk.subscribe()
-    talk.machine.receive(event({"a": 1}), 0.0)
+    talk.machine.receive(event({"a": 1}), float)
     ((what, request_id, told),) = talk.machine.events()
 
     assert (What.MESSAGE, TOPIC) == (what, request_id)
@@ -249,8 +249,8 @@ def test_token_that_is_quoted_is_not_told(said: str) -> None:
     """Neither garbage nor a refusal shows the token, whole or cut off."""
     machine = Subscriptions()
     machine.connected(TOKEN)
-    machine.receive((said % TOKEN).encode() + b" " * 170 + TOKEN.encode(), 0.0)
-    machine.receive((said % TOKEN).encode(), 0.0)
+    machine.receive((said % TOKEN).encode() + b" " * 170 + TOKEN.encode(), float)
+    machine.receive((said % TOKEN).encode(), float)
     told = list(machine.events())
 
     assert 2 == len(told)
@@ -381,7 +381,7 @@ def test_reconnect_subscribes_again_and_tells_of_the_gap(talk: Talk) -> None:
 
     (said,) = talk.said()
     assert {"eventFilter": {"a": 1}, "requestId": TOPIC} == said["parameters"]
-    talk.machine.receive(frame(200, TOPIC), 0.0)
+    talk.machine.receive(frame(200, TOPIC), float)
     notices = talk.machine.events()
     assert [What.GAP, What.CONNECT] == [what for what, _, _ in notices]
     facts = {"reason": "reconnected", "resumed": False}
@@ -411,7 +411,7 @@ def test_persistent_subscription_is_resumed(talk: Talk) -> None:
         "subscriptionName": "sub-1",
         "requestId": TOPIC,
     } == said["parameters"]
-    talk.machine.receive(frame(200, TOPIC, {"name": "sub-2"}), 0.0)
+    talk.machine.receive(frame(200, TOPIC, {"name": "sub-2"}), float)
     assert talk.machine.events()[0][2]["body"]["resumed"]
     assert "sub-2" == talk.machine[TOPIC].name
 
@@ -523,7 +523,7 @@ def test_event_that_was_not_acknowledged_is_not_acknowledged_for_anybody(
 def test_forgotten_event_is_told_again(talk: Talk) -> None:
     """An event whose callback raised is told when it comes again."""
     talk.subscribe({"persistent": True}, name="s")
-    talk.machine.receive(reliable(1), 0.0)
+    talk.machine.receive(reliable(1), float)
     ((_, _, told),) = talk.machine.events()
     talk.machine.forget(TOPIC, told)
 
