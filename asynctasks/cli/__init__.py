@@ -33,7 +33,7 @@ def main(args: Sequence[str] | None = None) -> int:
     missing = [name for name in LIBRARIES if find_spec(name) is None]
     if missing:
         what = f"asynctasks needs {' and '.join(missing)} for its command line"
-        sys.stderr.write(f'{what}: pip install "asynctasks[cli]"\n')
+        sys.stderr.write(f'{what}; in its clone: pip install -e ".[cli]"\n')
         return 2
     from .group import group  # noqa: PLC0415 - needs click
 

@@ -63,6 +63,13 @@ def batch_command() -> None:
     show_default=True,
     help="Tasks that are submitted and have not ended, at most.",
 )
+@click.option(
+    "--submits",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Submits at the same time. More than the default, which is 1 where only the "
+    "service's list can settle a lost answer, may leave items unknown after a kill.",
+)
 @click.option("--resume", is_flag=True, help="Go on with the journal of a batch.")
 @click.option(
     "--retry-failed",

@@ -138,7 +138,7 @@ def read_parquet(path: str) -> Iterator[dict[str, Any]]:
         import pyarrow as pa  # noqa: PLC0415 - of an extra
         import pyarrow.parquet as pq  # noqa: PLC0415
     except ImportError as exc:
-        remedy = 'reading Parquet needs pyarrow: pip install "asynctasks[arrow]"'
+        remedy = "reading Parquet needs pyarrow: pip install pyarrow"
         raise InvalidArgument("INPUTS", path, remedy) from exc
     try:
         with pq.ParquetFile(path) as file:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from itertools import combinations
 import os
+from pathlib import Path
 import shlex
 import sys
 from typing import Any, NoReturn
@@ -23,6 +25,7 @@ from .signals import Stop
 from ..batch import Batch, BatchSubmitter
 from ..client import TaskClient
 from ..exceptions import AsyncTasksError, ConfigError, InvalidArgument, JournalFull
+from ..journal import Journal
 from ..manners import UnknownPolicy
 from ..report import BatchReport
 from ..sansio.dialect import Reconcile
@@ -34,6 +37,9 @@ __all__ = ["Order", "run_batch"]
 
 REFRESH = 0.125
 """Seconds between two looks of the display."""
+
+GRACE = 30.0
+"""Seconds after which a submit that no task shows of was not accepted."""
 
 ENDS = {
     ItemState.SUCCEEDED: "done",
@@ -53,11 +59,32 @@ class Order:
     out: str
     journal: str
     limit: int
+    submits: int | None
     resume: bool
     retry_failed: int
     on_unknown: UnknownPolicy
     key: str | None
     report: str | None
+
+    def check(self) -> None:
+        """
+        Refuse what would lose a file, or begin what was to go on.
+
+        Raises:
+            InvalidArgument: two files are the same, or there is no journal to resume.
+        """
+        files = {"INPUTS": self.inputs, "--out": self.out, "--journal": self.journal}
+        named = [*files.items(), ("--report", self.report or "-")]
+        for (first, one), (second, other) in combinations(named, 2):
+            if "-" not in {one, other} and same_file(Path(one), Path(other)):
+                remedy = f"is the file of {first}, too; name another"
+                raise InvalidArgument(second, other, remedy)
+        if self.resume and not Path(self.journal).is_file():
+            remedy = (
+                "there is no such journal: name that of the batch, or leave --resume "
+                "out to begin one, which submits everything"
+            )
+            raise InvalidArgument("--journal", self.journal, remedy)
 
     def again(self, options: Options) -> str:
         """Return the command line that goes on with it."""
@@ -67,9 +94,9 @@ class Order:
             words += ["--retry-failed", str(self.retry_failed)]
         if self.on_unknown != "skip":
             words += ["--on-unknown", self.on_unknown]
-        for option in ("key", "report"):
+        for option in ("submits", "key", "report"):
             value = getattr(self, option)
-            words += [] if value is None else [f"--{option}", value]
+            words += [] if value is None else [f"--{option}", str(value)]
         return options.again("batch", *words)
 
 
@@ -104,10 +131,13 @@ class BatchRun:
         self.title = f"{order.service} < {order.inputs}"
         self.progress: Progress | None = None
         self.view: Log | Screen | None = None
+        self.begun = False
+        """Whether the journal is ours."""
 
     async def work(self) -> None:
         """Go through all items."""
         order = self.order
+        order.check()
         total = await look(order)
         async with connect(self.options, retry=RetryPolicy()) as client:
             self.title += f" at {client.dialect.title}, {client.origin}"
@@ -120,12 +150,26 @@ class BatchRun:
             )
             with open_results(self.terminal, order.out, resume=order.resume) as results:
                 async with submitter_of(order, client) as submitter:
+                    self.begun = True
                     await results.replay(order.journal)
+                    await self.recall(client.capabilities.reconcile)
                     with self.build_view(progress) as view:
                         async with refreshing(view), start(submitter, order) as batch:
-                            async for item in batch:
-                                results.add(item)
-                                progress.add(item)
+                            with progress.measured():
+                                async for item in batch:
+                                    results.add(item)
+                                    progress.add(item)
+
+    async def recall(self, reconcile: Reconcile) -> None:
+        """Say what earlier runs did, and what must be found out first."""
+        if self.progress is None or not self.order.resume:
+            return
+        counts = await asyncio.to_thread(count_recorded, self.order.journal)
+        self.progress.expect(counts[ItemState.SUCCEEDED])
+        doubts = counts[ItemState.INTENDED]
+        if doubts and reconcile is not Reconcile.NONE:
+            what = f"finding out what became of {doubts:,} submits"
+            self.terminal.say(f"{what}; that may take {GRACE:.0f} s")
 
     def build_view(self, progress: Progress) -> Log | Screen:
         """Choose how to show it: drawn, where that disturbs nothing."""
@@ -143,10 +187,13 @@ class BatchRun:
         os._exit(code)
 
     def hint(self) -> None:
-        """Say how to go on."""
-        if self.progress is not None:
+        """Say how to go on, where there is something to go on with."""
+        if self.progress is not None and self.begun and not self.progress.over:
             line = self.order.again(self.options)
-            self.terminal.insist(f"remote tasks go on; to resume:\n  {line}")
+            what = (
+                "remote tasks go on; to resume" if self.progress.open else "to resume"
+            )
+            self.terminal.insist(f"{what}:\n  {line}")
 
     def end(self, stopped: Exit | None) -> Exit:
         """Say how it ended, and return the code for it."""
@@ -160,9 +207,22 @@ class BatchRun:
             return Exit.OK
         line = shlex.join(["asynctasks", "batch", "failures", self.order.journal])
         self.terminal.say(f"to see why: {line}")
-        if counts[ItemState.SUBMITTED] or counts[ItemState.WAITING]:
-            self.hint()
+        self.hint()
         return Exit.INCOMPLETE
+
+
+def same_file(one: Path, other: Path) -> bool:
+    """Tell whether two names mean one file, which need not be there."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return one.resolve() == other.resolve()
+
+
+def count_recorded(journal: str) -> Mapping[ItemState, int]:
+    """Count what earlier runs left. It blocks."""
+    with Journal.read(journal) as reader:
+        return reader.summary().counts
 
 
 async def look(order: Order) -> int | None:
@@ -179,6 +239,8 @@ def submitter_of(order: Order, client: TaskClient) -> BatchSubmitter:
         journal=order.journal,
         resume=order.resume,
         on_unknown=order.on_unknown,
+        grace=GRACE,
+        submits=order.submits,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 import shutil
 import time
 from types import TracebackType
@@ -70,6 +71,7 @@ class Progress:
         self.recorded = 0
         """Items that ended in an earlier run."""
 
+        self._early = 0
         self._clock = clock
         self._begun = clock()
         self._ends: deque[tuple[float, int]] = deque([(self._begun, 0)])
@@ -81,11 +83,39 @@ class Progress:
             self.errors[item.failure.kind] += 1
         if item.recorded:
             self.recorded += 1
+            if item.state is ItemState.SUCCEEDED:
+                self._early = max(0, self._early - 1)
+
+    def expect(self, early: int) -> None:
+        """Count so many items as done that an earlier run has results of."""
+        self._early = early
+
+    @contextmanager
+    def measured(self) -> Iterator[None]:
+        """Keep what is said of the client as it is at the end: then it lets go."""
+        try:
+            yield
+            # What is not among the inputs any more does not come.
+            self._early = 0
+        finally:
+            last = self.stats()
+            self.stats = lambda: last
 
     @property
     def ended(self) -> int:
         """How many items are over."""
-        return self.counts.total()
+        return self.counts.total() + self._early
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to do."""
+        settled = sum(n for state, n in self.counts.items() if state.settled)
+        return self.total is not None and settled >= self.total
+
+    @property
+    def open(self) -> int:
+        """How many tasks the service has that have not ended, as last seen."""
+        return self.stats().open + self.counts[ItemState.SUBMITTED]
 
     @property
     def elapsed(self) -> float:
@@ -94,7 +124,7 @@ class Progress:
 
     def rate(self) -> float:
         """Return the items that ended a second, lately, in this run."""
-        now, ended = self._clock(), self.ended - self.recorded
+        now, ended = self._clock(), self.counts.total() - self.recorded
         if now - self._ends[-1][0] >= 1:
             self._ends.append((now, ended))
         while len(self._ends) > 2 and now - self._ends[0][0] > WINDOW:  # noqa: PLR2004
@@ -113,7 +143,8 @@ class Progress:
         """Yield what there is to say, and its style."""
         stats = self.stats()
         failed, unknown = self.counts[ItemState.FAILED], self.counts[ItemState.UNKNOWN]
-        yield f"{self.counts[ItemState.SUCCEEDED]:,} done", "green"
+        done = self.counts[ItemState.SUCCEEDED] + self._early
+        yield f"{done:,} done", "green"
         yield f"{failed:,} failed", "red" if failed else "dim"
         if unknown:
             yield f"{unknown:,} unknown", "yellow"

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import closing
 import json
+import os
 from pathlib import Path
+import sqlite3
 
+import attrs
+import pytest
+
+from asynctasks.journal import Journal
+from asynctasks.sansio.ledger import Entry, ItemState
 from asynctasks.server.app import LocalServer
 from tests.cli.batches import Write, read
-from tests.cli.conftest import Run
+from tests.cli.conftest import KEY, Run
 
 
 def test_results_are_lines(run: Run, local: tuple[str, ...], write: Write) -> None:
@@ -78,6 +87,79 @@ def test_report_is_written(run: Run, local: tuple[str, ...], write: Write) -> No
     assert "Batch of echo" in Path("report.html").read_text()
     assert (0, 2) == (good.exit_code, bad.exit_code)
     assert "the report is in report.html" in good.stderr
+
+
+@pytest.mark.parametrize("link", [None, "symbolic", "hard"])
+def test_inputs_are_never_written_over(
+    run: Run, local: tuple[str, ...], write: Write, link: str | None
+) -> None:
+    """--out, --journal and --report are other files, whatever they are called."""
+    path = write([{"n": 1}])
+    other = path if link is None else "other.jsonl"
+    if link is not None:
+        make = os.symlink if link == "symbolic" else os.link
+        make(path, other)
+    for option in ("--out", "--journal", "--report"):
+        for more in ((), ("--resume",)):
+            result = run("batch", "echo", path, option, other, *more, *local)
+
+            assert 2 == result.exit_code
+            assert "is the file of INPUTS, too; name another" in result.stderr
+            assert '{"n": 1}\n' == Path(path).read_text()
+
+
+def test_nothing_is_resumed_without_a_journal(
+    run: Run, local: tuple[str, ...], write: Write, server: LocalServer
+) -> None:
+    """A name that was mistyped does not submit everything again."""
+    path = write([{"n": 1}])
+    before = server.simulator.submissions.total()
+    result = run("batch", "echo", path, "--journal", "typo.db", "--resume", *local)
+
+    assert 2 == result.exit_code
+    assert "there is no such journal" in result.stderr
+    assert "to resume" not in result.stderr
+    assert before == server.simulator.submissions.total()
+    assert not Path("typo.db").exists()
+
+
+def test_nothing_is_said_of_resuming_where_all_is_over(
+    run: Run, local: tuple[str, ...], write: Write
+) -> None:
+    """A batch that ended, or never began, has no line that resumes it."""
+    given = ("batch", "echo", write([{"n": 1}]), "--out", "out.jsonl", *local)
+    first = run(*given)
+    same_out = run(*given, "--journal", "other.db")
+    same_journal = run(
+        *given[:3], "--out", "new.jsonl", "--journal", "out.jsonl.db", *local
+    )
+
+    assert [0, 2, 2] == [x.exit_code for x in (first, same_out, same_journal)]
+    assert "to resume:" not in same_out.stderr + same_journal.stderr
+
+
+def test_what_must_be_found_out_first_is_told(
+    run: Run, cloud: tuple[str, ...], write: Write
+) -> None:
+    """Whoever resumes with a doubt learns at once why nothing seems to happen."""
+    path = write([{"doubt": "first"}, {"doubt": "second"}])
+    given = ("batch", "echo", path, "--key", "doubt", "--journal", "run.db", *cloud)
+    run(*given, API_KEY=KEY)
+    with closing(sqlite3.connect("run.db")) as journal:
+        facts = dict(journal.execute("SELECT name, value FROM facts"))
+    Path("run.db").unlink()
+    asyncio.run(leave_in_doubt(facts))
+    result = run(*given, "--resume", "--on-unknown", "raise", API_KEY=KEY)
+
+    assert "finding out what became of 1 submits; that may take" in result.stderr
+
+
+async def leave_in_doubt(facts: dict[str, str]) -> None:
+    """Write the journal of a run that was killed in a submit."""
+    async with await Journal.open("run.db", facts) as journal:
+        entry = Entry(key="first", index=0, service="echo")
+        await journal.claim(entry)
+        await journal.put(attrs.evolve(entry, state=ItemState.INTENDED))
 
 
 def test_wrong_key_stops_the_batch(

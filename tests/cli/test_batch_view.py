@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 import io
 import sys
 from typing import Any
@@ -75,6 +76,46 @@ def test_rate_is_that_of_this_run(progress: Progress, clock: Clock) -> None:
 
     assert (10, 3.0) == (progress.ended, progress.rate())
     assert pytest.approx(10 / 3) == progress.left()
+
+
+def test_what_earlier_runs_did_is_seen_at_once(progress: Progress) -> None:
+    """Items with a result count as done before they come again, and only once."""
+    progress.expect(5)
+    before = (progress.ended, progress.rate(), dict.fromkeys(progress.facts()))
+    for _ in range(4):
+        progress.add(item(ItemState.SUCCEEDED, recorded=True))
+    progress.add(item(ItemState.SUCCEEDED))
+    between = progress.ended
+    with progress.measured():
+        pass
+
+    assert (5, 0.0) == before[:2]
+    assert ("5 done", "green") in before[2]
+    assert (6, 5) == (between, progress.ended)
+
+
+def test_last_numbers_stay(clock: Clock) -> None:
+    """A batch that is closed watches nothing; what it had at the service is told."""
+    stats = [STATS]
+    progress = Progress("", 20, lambda: stats[0], limit=3, clock=clock)
+    progress.expect(2)
+    with suppress(KeyboardInterrupt), progress.measured():
+        raise KeyboardInterrupt
+    stats[0] = attrs.evolve(STATS, running=0, queued=0, open=0)
+
+    assert {"2 done", "1 running", "2 queued"} <= {text for text, _ in progress.facts()}
+    assert (3, 2) == (progress.open, progress.ended)
+
+
+def test_over_is_when_all_is_settled(progress: Progress) -> None:
+    """Items that were given up may go on; of stdin, nobody knows."""
+    for _ in range(19):
+        progress.add(item(ItemState.FAILED))
+    progress.add(item(ItemState.SUBMITTED))
+    before, progress.total = progress.over, 19
+    after, progress.total = progress.over, None
+
+    assert (False, True, False) == (before, after, progress.over)
 
 
 def test_rate_forgets(progress: Progress, clock: Clock) -> None:

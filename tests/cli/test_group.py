@@ -77,7 +77,7 @@ def test_missing_libraries_are_named() -> None:
     )
 
     assert 2 == done.returncode
-    assert 'pip install "asynctasks[cli]"' in done.stderr
+    assert 'in its clone: pip install -e ".[cli]"' in done.stderr
     assert "" == done.stdout
 
 

@@ -58,7 +58,7 @@ def test_signal_stops_and_says_how_to_go_on(
     code: int,
 ) -> None:
     """The journal is kept, and the line that is printed does resume."""
-    write([{"seconds": 0.05 + n / 1e4} for n in range(60)])
+    write([{"seconds": (0.6 if 0 < n < 4 else 0.05) + n / 1e4} for n in range(60)])
     process = start("--limit", "4")
     wait_for_line(isolated / "out.jsonl")
     process.send_signal(number)
@@ -77,6 +77,8 @@ def test_signal_stops_and_says_how_to_go_on(
 
     assert code == process.returncode
     assert 0 < done < 60
+    assert "0 running, 0 queued" not in stderr
+    assert "remote tasks go on; to resume:" in stderr
     assert line.endswith("--limit 4 --resume" + line.partition("--resume")[2])
     assert (0, "") == (again.returncode, again.stderr)
     assert list(range(60)) == [x["index"] for x in read(isolated / "out.jsonl")]
