@@ -137,9 +137,6 @@ class Profile:
     attempt_timeout: float | None = None
     """Seconds for one HTTP attempt; None leaves it to the client."""
 
-    state_dir: Path | None = attrs.field(default=None, converter=expanded)
-    """The folder for what must survive the process."""
-
     @deployment.default
     def _local_on_this_machine(self) -> str | None:
         if not self._takes("deployment"):
@@ -243,8 +240,8 @@ class Profile:
         Find a profile: arguments win over the environment, and that over the file.
 
         The environment's settings are ``ASYNCTASKS_PROTOCOL``, ``_BASE_URL``,
-        ``_USERNAME``, ``_API_KEY``, ``_PASSWORD``, ``_TOKEN``, ``_ACCESS_TOKEN``,
-        ``_TIMEOUT`` and ``_STATE_DIR``, as far as the protocol takes them;
+        ``_USERNAME``, ``_API_KEY``, ``_PASSWORD``, ``_TOKEN``, ``_ACCESS_TOKEN``
+        and ``_TIMEOUT``, as far as the protocol takes them;
         ``ASYNCTASKS_PROFILE`` names the profile and ``ASYNCTASKS_CONFIG`` the file.
 
         Where an address is given and no profile is named, the file is not read.

@@ -56,10 +56,9 @@ class Settings(TypedDict, total=False):
     task_type: str | None
     patience: float | None
     attempt_timeout: float | None
-    state_dir: str | os.PathLike[str] | None
 
 
-COMMON = frozenset({"protocol", "url", "patience", "attempt_timeout", "state_dir"})
+COMMON = frozenset({"protocol", "url", "patience", "attempt_timeout"})
 """The settings that every protocol takes."""
 
 NUMBERS = frozenset({"patience", "attempt_timeout"})

@@ -32,11 +32,10 @@ VARIABLES = {
     "token": "ASYNCTASKS_TOKEN",
     "access_token": "ASYNCTASKS_ACCESS_TOKEN",
     "patience": "ASYNCTASKS_TIMEOUT",
-    "state_dir": "ASYNCTASKS_STATE_DIR",
 }
 """The settings that the environment may hold."""
 
-PATHS = frozenset({*FILES.values(), "state_dir"})
+PATHS = frozenset(FILES.values())
 
 
 # --- the environment ---------------------------------------------------------
@@ -87,9 +86,8 @@ def find_file(path: str | os.PathLike[str] | None, environ: Mapping[str, str]) -
         import platformdirs  # noqa: PLC0415 - of the extra cli
     except ModuleNotFoundError as exc:
         reason = (
-            'looking for it needs platformdirs: pip install "asynctasks[cli]"; or '
-            "name the file (ASYNCTASKS_CONFIG), or the service (--url, "
-            "ASYNCTASKS_BASE_URL)"
+            "looking for it needs platformdirs: pip install platformdirs; or name "
+            "the file (ASYNCTASKS_CONFIG), or the service (--url, ASYNCTASKS_BASE_URL)"
         )
         raise ConfigError("the file of profiles", reason) from exc
     return platformdirs.user_config_path("asynctasks") / "config.toml"

@@ -131,7 +131,7 @@ def test_file_has_a_usual_place(
 def test_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without platformdirs the user is told what to install, or to set."""
     monkeypatch.setitem(sys.modules, "platformdirs", None)
-    with pytest.raises(ConfigError, match=r'pip install "asynctasks\[cli\]"'):
+    with pytest.raises(ConfigError, match="pip install platformdirs"):
         Profile.load("prod", environ={})
 
     assert "(none)" == Profile.load(url="https://acme.example", environ={}).name
@@ -158,14 +158,20 @@ def test_environment_alone_is_a_profile(config: Path) -> None:
         "ASYNCTASKS_BASE_URL": "https://acme.example",
         "ASYNCTASKS_API_KEY": KEY,
         "ASYNCTASKS_TOKEN": "",
-        "ASYNCTASKS_STATE_DIR": "~/state",
     }
     profile = load(config, environ=environ)
 
     assert ("(none)", "https://acme.example") == (profile.name, profile.url)
     assert Secret(KEY) == profile.api_key
     assert None is profile.token
-    assert Path.home() / "state" == profile.state_dir
+
+
+def test_files_may_be_in_the_home_folder() -> None:
+    """A tilde stands for it."""
+    url = "https://acme.example"
+    profile = Profile.load(url=url, api_key_file="~/key.txt", environ={})
+
+    assert Path.home() / "key.txt" == profile.api_key_file
 
 
 def test_address_replaces_the_other_kind_of_address(config: Path) -> None:
