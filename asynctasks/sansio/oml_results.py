@@ -8,7 +8,7 @@ notebooks of oracle-samples/oracle-db-examples, and dbt-oracle for failures.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -154,15 +154,15 @@ def _image(number: int, row: Mapping[str, Any]) -> Image:
 
 def rows_of(result: Any, *, group: str | None = None) -> list[dict[str, Any]]:
     """
-    Make rows of a result that is a table, or several of them by group.
+    Make rows of a result that is a table, or several of them by group or run.
 
     A table is a list of objects, or an object of columns (``{"A": {"0": 1}}``): the
-    service writes both. Groups are objects of tables.
+    service writes both. Groups are objects of tables, runs are lists of them.
 
     Args:
         result: what ``result()`` returned.
-        group: the column in which the name of the group is put; None puts it
-            nowhere.
+        group: the column in which the name of the group is put, or the number of the
+            run, from 1; None puts it nowhere.
 
     Raises:
         InvalidArgument: it is no table.
@@ -171,8 +171,7 @@ def rows_of(result: Any, *, group: str | None = None) -> list[dict[str, Any]]:
     if table is not None:
         return table
     rows: list[dict[str, Any]] = []
-    groups = result if isinstance(result, dict) else {"": None}
-    for name, each in groups.items():
+    for name, each in _tables(result):
         table = _rows(each)
         if table is None:
             remedy = "is no table: neither rows nor columns, nor groups of them"
@@ -180,6 +179,13 @@ def rows_of(result: Any, *, group: str | None = None) -> list[dict[str, Any]]:
         extra = {} if group is None else {group: name}
         rows += [{**extra, **row} for row in table]
     return rows
+
+
+def _tables(result: Any) -> Iterable[tuple[Any, Any]]:
+    """Return what are meant to be tables, with the group or run that each is of."""
+    if isinstance(result, dict):
+        return result.items()
+    return enumerate(result if isinstance(result, list) else [None], 1)
 
 
 def _rows(table: Any) -> list[dict[str, Any]] | None:

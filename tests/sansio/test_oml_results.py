@@ -147,6 +147,8 @@ def test_no_image(value: Any) -> None:
         ),
         ({"g": {"A": {"0": 1}}, "h": {"A": {"0": 2}}}, [{"A": 1}, {"A": 2}]),
         ({"g": [{"A": 1}], "h": []}, [{"A": 1}]),
+        ([[{"A": 1}], [{"A": 2}, {"A": 3}]], [{"A": 1}, {"A": 2}, {"A": 3}]),
+        ([[], [{"A": 1}], {"A": {"0": 2}}], [{"A": 1}, {"A": 2}]),
     ],
 )
 def test_rows(value: Any, rows: list[dict[str, Any]]) -> None:
@@ -168,7 +170,16 @@ def test_rows_of_the_seed() -> None:
     assert 3 == len(rows)
 
 
-@pytest.mark.parametrize("value", [None, 1, "A", [1], [[1]], {"A": 1}, {"A": {"B": 1}}])
+def test_rows_of_runs() -> None:
+    """A list of tables gives rows with the number of the run, if wanted."""
+    rows = rows_of([[{"A": 1}], [{"A": 2}]], group="RUN")
+
+    assert [{"RUN": 1, "A": 1}, {"RUN": 2, "A": 2}] == rows
+
+
+@pytest.mark.parametrize(
+    "value", [None, 1, "A", [1], [[1]], [[{"A": 1}], 1], {"A": 1}, {"A": {"B": 1}}]
+)
 def test_no_table(value: Any) -> None:
     """What is no table is refused."""
     with pytest.raises(InvalidArgument, match="no table"):
