@@ -650,7 +650,7 @@ class PatienceExceeded(TaskError, TimeoutError):
 
 class JournalError(AsyncTasksError):
     """
-    Raised when the journal of a batch cannot be used.
+    Raised when a journal, of a batch or of a client, cannot be used.
 
     Args:
         path: the journal's file.

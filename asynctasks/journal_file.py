@@ -30,8 +30,8 @@ from .journal_rows import (
 __all__ = ["JournalFile", "check_version", "connect", "translated"]
 
 REMEDY = (
-    "it is left as it is; `asynctasks batch export` reads what can be read, a copy "
-    "from a backup or a new journal goes on"
+    "it is left as it is; `asynctasks batch export --salvage` reads what can be read, "
+    "a copy from a backup or a new journal goes on"
 )
 
 FULL = frozenset({"SQLITE_FULL", "SQLITE_NOLFS"})

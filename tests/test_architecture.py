@@ -66,7 +66,7 @@ ROOMS_OF_SEVERAL = {"cli", "config", "integrations", "sansio", "server", "transp
 
 DIALECTS = {"aimms", "desp", "oml", "vantiq"}
 
-AIOHTTP = {"transport", "server.app", "server.wire", "integrations.aiohttp"}
+AIOHTTP = {"transport", "server.app", "server.wire"}
 """The only modules that import aiohttp, but for annotations."""
 
 OPTIONAL = {
