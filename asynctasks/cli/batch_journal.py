@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 import sys
@@ -23,6 +23,9 @@ from ..sansio.ledger import Entry, ItemState
 __all__ = ["export_command", "failures_command", "status_command"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+CANDIDATES = 5
+"""Tasks that are named on a line."""
 
 MEANINGS = {
     ItemState.SUCCEEDED: "done",
@@ -125,8 +128,15 @@ def describe(entry: Entry) -> str:
     words = [str(entry.index), entry.key, line.get("error", entry.state.value)]
     text = "  ".join(words) + f": {line.get('message', '')}"
     if entry.candidates:
-        text += f" (it may be {' or '.join(entry.candidates)})"
+        text += f" (it may be {name_some(entry.candidates)})"
     return escape(text)
+
+
+def name_some(candidates: Sequence[str]) -> str:
+    """Name the first tasks, and count the rest; an export has them all."""
+    more = len(candidates) - CANDIDATES
+    named = [*candidates[:CANDIDATES], *([f"{more:,} others"] if more > 0 else [])]
+    return " or ".join(named)
 
 
 @click.command("export", cls=Command)

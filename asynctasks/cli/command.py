@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 import inspect
 import os
+import signal
 import sys
 from typing import Any
 import warnings
@@ -34,9 +35,38 @@ class Command(click.Command):
             options.start_logging(os.environ)
             code = super().invoke(ctx)
             if inspect.iscoroutine(code):
-                code = asyncio.run(code)
+                code = asyncio.run(terminable(code))
         if code:
             ctx.exit(code)
+
+
+class Terminated(BaseException):
+    """Raised by SIGTERM, as KeyboardInterrupt is by Ctrl-C."""
+
+
+async def terminable(work: Coroutine[Any, Any, Any]) -> Any:
+    """
+    Run a command that may take other measures; SIGTERM ends it as Ctrl-C does.
+
+    Raises:
+        Terminated: it was ended.
+    """
+    task, asked = asyncio.current_task(), asyncio.Event()
+
+    def end() -> None:
+        asked.set()
+        if task is not None:
+            task.cancel()
+
+    # Not everywhere are there such handlers, and only in the main thread.
+    with suppress(NotImplementedError, RuntimeError, ValueError):
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if asked.is_set():
+            raise Terminated from None
+        raise
 
 
 @contextmanager
@@ -62,10 +92,13 @@ def reporting(options: Options) -> Iterator[None]:
         discard_output()
         terminal.complain(f"cannot write: {exc.strerror or exc}")
         raise click.exceptions.Exit(Exit.FAILED) from exc
-    except (KeyboardInterrupt, click.Abort) as exc:
-        terminal.insist("\ninterrupted")
+    except (KeyboardInterrupt, Terminated, click.Abort) as exc:
+        ended = isinstance(exc, Terminated)
+        terminal.insist("\nterminated" if ended else "\ninterrupted")
         hint(options, options.open)
-        raise click.exceptions.Exit(Exit.INTERRUPTED) from exc
+        raise click.exceptions.Exit(
+            Exit.TERMINATED if ended else Exit.INTERRUPTED
+        ) from exc
 
 
 def explain(options: Options, error: AsyncTasksError) -> None:

@@ -55,7 +55,7 @@ MEANINGS = {
     Exit.NETWORK: "the service cannot be reached, or is in trouble: try again later",
     Exit.INCOMPLETE: "the batch is over, but not every item has a result",
     Exit.INTERRUPTED: "interrupted (Ctrl-C); tasks go on, a batch can be resumed",
-    Exit.TERMINATED: "the same by SIGTERM, of a batch",
+    Exit.TERMINATED: "the same by SIGTERM",
     Exit.BROKEN_PIPE: "whoever read the output went away",
 }
 

@@ -190,7 +190,7 @@ WAITING = (
         "--timeout",
         metavar="SECONDS",
         callback=take_seconds,
-        help="How long to wait for tasks to end.",
+        help="How long to wait: for tasks to end, for each step of a check.",
     ),
 )
 

@@ -6,8 +6,10 @@ import asyncio
 import json
 from pathlib import Path
 
+import attrs
 import pytest
 
+from asynctasks.cli.batch_journal import describe
 from asynctasks.journal import Journal
 from asynctasks.sansio.ledger import Entry, Failure, ItemState, Timings
 from tests.cli.conftest import Run
@@ -96,6 +98,15 @@ def test_failures_say_why(run: Run, journal: str) -> None:
     assert "(it may be t1 or t2)" in text.stdout
     assert "1 of SubmitOutcomeUnknown" in text.stderr
     assert ["b", "c"] == [row["key"] for row in rows]
+
+
+def test_few_candidates_are_named() -> None:
+    """A line stays a line, however many tasks an item may be."""
+    entry = attrs.evolve(ENTRIES[2], candidates=tuple(f"t{n}" for n in range(300)))
+
+    assert describe(entry).endswith(
+        "(it may be t0 or t1 or t2 or t3 or t4 or 295 others)"
+    )
 
 
 def test_export_has_all_of_it(run: Run, journal: str, tmp_path: Path) -> None:

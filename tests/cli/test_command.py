@@ -141,16 +141,21 @@ def start(*args: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-def test_interrupted_wait_tells_the_token(local: tuple[str, ...]) -> None:
-    """A real Ctrl-C ends with 130 and leaves the token behind."""
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+def test_interrupted_wait_tells_the_token(
+    local: tuple[str, ...], number: signal.Signals, code: int
+) -> None:
+    """A real signal ends with its code and leaves the token behind."""
     process = start("run", "sleep", "--input", '{"seconds": 30}', *local)
     assert process.stderr is not None
     lines = [process.stderr.readline(), process.stderr.readline()]
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=20)
 
     assert "submitted task" in lines[0]
-    assert 130 == process.returncode
+    assert code == process.returncode
     assert "asynctasks result '{" in err
     assert "Traceback" not in err
 
