@@ -83,6 +83,11 @@ class StatusSubscription:
     def __bool__(self) -> bool:
         return True
 
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else f"{len(self)} waiting"
+        name = getattr(self._callback, "__qualname__", type(self._callback).__name__)
+        return f"<{type(self).__name__} {name}: {state}, {self.dropped} dropped>"
+
     def unsubscribe(self) -> None:
         """End the subscription; events that still wait are not delivered."""
         self.closed = True

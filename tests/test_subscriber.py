@@ -104,6 +104,16 @@ async def test_callback_hears_each_state_in_order(subscriber: Subscriber) -> Non
     assert (1, []) == (task.released, task.watch.listeners)
 
 
+async def test_subscription_says_whose_it_is(subscriber: Subscriber) -> None:
+    """Its repr names the callback, and how it is with it."""
+    subscription = add(subscriber, anything)
+    before = repr(subscription)
+    subscription.unsubscribe()
+
+    assert "<StatusSubscription anything: 0 waiting, 0 dropped>" == before
+    assert "<StatusSubscription anything: closed, 0 dropped>" == repr(subscription)
+
+
 async def test_present_state_comes_first(subscriber: Subscriber) -> None:
     """What is known already is told at once."""
     heard: list[Event] = []
