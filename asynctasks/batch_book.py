@@ -8,8 +8,9 @@ does not know which of the two it has.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
+import math
 import os
 from pathlib import Path
 import time
@@ -29,11 +30,15 @@ from .sansio.answers import decode_content
 from .sansio.dialect import Prepared, Reconcile
 from .sansio.http import Headers, Response
 from .sansio.ledger import Entry, ItemState
+from .sansio.reconcile import Baseline
 
 
 __all__ = ["Book", "JournalBook", "Kept"]
 
 FREE = nullcontext()
+
+AGAIN = 60.0
+"""Seconds after which a list is read again that could not be had."""
 
 
 @attrs.frozen
@@ -147,10 +152,13 @@ class JournalBook(Book):
         # Nothing can be known of any input: claim and intent are written at once.
         self.promises = journal.fresh
 
+        self._by_list = reconcile is Reconcile.ORPHANS
         self._turns = Turns(reconcile, submits)
         self._inline = inline
         self._results = results or Path(f"{journal.path}.results")
         self._recovered: set[str] = set()
+        self._next_look: dict[str, float] = {}
+        self._looking = asyncio.Lock()
 
     async def recover(self, service: str) -> Sequence[Entry]:
         """Return what earlier runs left at the service, once."""
@@ -218,6 +226,47 @@ class JournalBook(Book):
         failures = len(entry.retries) + (entry.state is ItemState.FAILED)
         name = f"{self.journal.id}/{entry.key}/{failures}"
         return str(uuid.uuid5(uuid.NAMESPACE_OID, name))
+
+    async def baseline(self, service: str) -> Baseline | None:
+        """
+        Return what was there before what is in doubt was submitted.
+
+        None where nobody knows, and so any task may be older. Where the list is not
+        all that tells, nothing need be known.
+        """
+        return await self.journal.baseline(service) if self._by_list else Baseline()
+
+    async def note_baseline(
+        self, service: str, look: Callable[[], Awaitable[Baseline | None]]
+    ) -> None:
+        """
+        Write down what is there before the first submit of this run.
+
+        Args:
+            service: of the submit.
+            look: reads the service's list; None if that cannot be had: a later submit
+                tries again.
+
+        Raises:
+            JournalError: it cannot be written.
+        """
+        if not self._by_list or self._has_looked(service):
+            return
+        async with self._looking:
+            if self._has_looked(service) or await self._in_doubt(service):
+                return
+            found = await look()
+            await self.journal.note_baseline(service, found)
+            again = math.inf if found is not None else self._loop.time() + AGAIN
+            self._next_look[service] = again
+
+    def _has_looked(self, service: str) -> bool:
+        return self._loop.time() < self._next_look.get(service, -math.inf)
+
+    async def _in_doubt(self, service: str) -> bool:
+        """Tell whether the list may show tasks of an earlier run's intents."""
+        intended = await self.journal.select(ItemState.INTENDED)
+        return any(entry.service == service for entry in intended)
 
     async def keep(
         self, entry: Entry, response: Response, decode: str

@@ -25,7 +25,7 @@ from .exceptions import (
 from .handle import TaskHandle
 from .manners import Manners
 from .sansio.dialect import Dialect, Prepared, Reconcile
-from .sansio.reconcile import Lost, find_all_lost
+from .sansio.reconcile import Baseline, Lost, find_all_lost, list_baseline
 from .sansio.task import TaskRef
 from .sansio.token import parse_token
 
@@ -146,6 +146,17 @@ class Remote:
     async def find(self, losts: Sequence[Lost]) -> list[list[TaskRef]]:
         """List for each lost submit the tasks that may be of it."""
         return await self._desk.driver.drive(find_all_lost(self.dialect, losts))
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The ids of the tasks that the client has submitted, and knows of."""
+        return frozenset(self._desk.counts.known)
+
+    async def list_baseline(self, service: str, began: float) -> Baseline | None:
+        """List what could be taken for tasks of submits to come."""
+        return await self._desk.driver.drive(
+            list_baseline(self.dialect, service, began)
+        )
 
     async def ask_cancel(self, handle: TaskHandle) -> None:
         """Ask for the end of a task, without waiting; failing to is no error."""

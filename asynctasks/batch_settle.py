@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 import math
 
 import attrs
 
-from .batch_book import JournalBook
+from .batch_book import Book, JournalBook
 from .batch_item import build_failure
 from .batch_remote import FATAL, Remote
 from .exceptions import (
     AsyncTasksError,
+    ConnectError,
     RemoteProtocolError,
     SubmitOutcomeUnknown,
     UnsupportedOperation,
@@ -20,11 +22,11 @@ from .exceptions import (
 from .handle import TaskHandle
 from .sansio.dialect import Reconcile
 from .sansio.ledger import Entry, Step, advance
-from .sansio.reconcile import Lost
+from .sansio.reconcile import Baseline, Lost
 from .sansio.task import TaskRef
 
 
-__all__ = ["Settled", "settle"]
+__all__ = ["Settled", "note_baseline", "settle"]
 
 FIRST_LOOK, LONGEST_WAIT = 0.5, 8.0
 """Seconds between looks into the list, growing from one to the other."""
@@ -34,6 +36,8 @@ SKEW = 10.0
 
 NEAR = 2 * SKEW
 """Seconds between two submits within which a task of one might be of the other."""
+
+NOBODY: frozenset[str] = frozenset()
 
 Settled = tuple[Entry, TaskHandle | None]
 """An entry that is accepted (with the handle), withdrawn, or in doubt."""
@@ -90,11 +94,19 @@ async def settle(
     if remote.reconcile is Reconcile.KEY:
         # Submitting it again is no repetition: the service knows the key.
         return [_withdraw(book, entry) for entry in entries]
-    losts = {entry.key: _lost(entry, book, earlier=earlier) for entry in entries}
+    before = await book.baseline(entries[0].service)
+    # A task that the client knows of may be of an earlier run, whose end it missed.
+    known, contested = (NOBODY, remote.known) if earlier else (remote.known, NOBODY)
+    losts = {
+        entry.key: _lost(entry, book, before, known, earlier=earlier)
+        for entry in entries
+    }
+    alone = alone and before is not None
     try:
         wait = remote.manners.patience if patience is None else patience
         until = book.now() + wait
-        found = await _look(entries, losts, book, remote, grace, until)
+        look = partial(_candidates, book=book, remote=remote, contested=contested)
+        found = await _look(entries, losts, book, look, grace, until)
     except AsyncTasksError as exc:
         if isinstance(exc, FATAL) or exc.retryable:
             raise
@@ -107,7 +119,42 @@ async def settle(
     ]
 
 
-def _lost(entry: Entry, book: JournalBook, *, earlier: bool) -> Lost:
+async def note_baseline(service: str, book: Book, remote: Remote) -> None:
+    """
+    Note what is there before the first submit of a run; afterwards, do nothing.
+
+    What was there before can then not be taken for what was lost. Where it cannot be
+    read, nothing will be taken.
+
+    Raises:
+        ConnectError: the service is out of reach; it would be for the submit, too.
+        JournalError: it cannot be written down.
+    """
+    if isinstance(book, JournalBook):
+        await book.note_baseline(service, partial(_read_baseline, service, remote))
+
+
+async def _read_baseline(service: str, remote: Remote) -> Baseline | None:
+    began = asyncio.get_running_loop().time() - SKEW
+    try:
+        return await remote.list_baseline(service, began)
+    except ConnectError:
+        raise
+    except AsyncTasksError as exc:
+        reason = "lost answers of %r cannot be settled by the list: %s"
+        remote.logger.warning(reason, service, exc)
+        return None
+
+
+def _lost(
+    entry: Entry,
+    book: JournalBook,
+    before: Baseline | None,
+    known: frozenset[str],
+    *,
+    earlier: bool,
+) -> Lost:
+    before = before or Baseline()
     submitted = entry.timings.submitted or 0.0
     # Too early does less harm than too late.
     began = book.loop_time(submitted) - book.missed() - (SKEW if earlier else 0.0)
@@ -115,7 +162,12 @@ def _lost(entry: Entry, book: JournalBook, *, earlier: bool) -> Lost:
         # The clock was set back: it says nothing about when that was.
         began = -math.inf
     return Lost(
-        service=entry.service, began=began, config_id=entry.config_id, whole=True
+        service=entry.service,
+        began=began,
+        config_id=entry.config_id,
+        known=known | before.ids,
+        floor=before.since,
+        whole=True,
     )
 
 
@@ -151,7 +203,7 @@ async def _look(
     entries: Sequence[Entry],
     losts: Mapping[str, Lost],
     book: JournalBook,
-    remote: Remote,
+    look: Callable[[Sequence[Lost]], Awaitable[list[Found]]],
     grace: float,
     until: float,
 ) -> Mapping[str, Found]:
@@ -170,7 +222,7 @@ async def _look(
     while ends:
         left = LONGEST_WAIT
         try:
-            seen = await _candidates([losts[key] for key in ends], book, remote)
+            seen = await look([losts[key] for key in ends])
         except AsyncTasksError as exc:
             if not exc.retryable or book.now() > until:
                 raise
@@ -188,18 +240,22 @@ async def _look(
 
 
 async def _candidates(
-    losts: Sequence[Lost], book: JournalBook, remote: Remote
+    losts: Sequence[Lost],
+    book: JournalBook,
+    remote: Remote,
+    contested: frozenset[str],
 ) -> list[Found]:
     refs = await remote.find(losts)
     ids = {ref.id for each in refs for ref in each}
     if not ids:
         return [Found((), ()) for _ in losts]
     known = await book.journal.accounts(ids)
-    taken = known.own | known.contested
+    contested = (known.contested | contested) - known.own
+    taken = known.own | contested
     return [
         Found(
             [ref for ref in each if ref.id not in taken],
-            [ref for ref in each if ref.id in known.contested],
+            [ref for ref in each if ref.id in contested],
             known.blind,
         )
         for each in refs

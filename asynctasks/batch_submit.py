@@ -11,7 +11,7 @@ from .batch_book import JournalBook
 from .batch_item import build_failure
 from .batch_record import Record
 from .batch_remote import FATAL, is_postponed
-from .batch_settle import settle
+from .batch_settle import note_baseline, settle
 from .exceptions import (
     AsyncTasksError,
     InvalidArgument,
@@ -60,18 +60,20 @@ async def submit(record: Record) -> None:
 
 async def _try(record: Record) -> AsyncTasksError | None:
     """Submit once; return why the service cannot take it now, if it is that."""
+    ground = record.ground
     record.error = None
     try:
         prepared = await _prepare(record)
+        await note_baseline(record.entry.service, ground.book, ground.remote)
     except AsyncTasksError as exc:
         if not record.claimed and not await _claimed(record, record.entry):
             return None
         return await _refused(record, exc)
-    async with record.ground.book.turn(prepared):
+    async with ground.book.turn(prepared):
         try:
             if not await _intend(record, prepared):
                 return None
-            record.handle = handle = await record.ground.remote.start(prepared)
+            record.handle = handle = await ground.remote.start(prepared)
         except SubmitOutcomeUnknown as exc:
             record.sending = False  # to be found out any time
             await _find_out(record, exc)

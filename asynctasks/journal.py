@@ -20,6 +20,7 @@ from .journal_reader import JournalReader, JournalSummary
 from .journal_writer import Writer
 from .once import share
 from .sansio.ledger import Entry, ItemState
+from .sansio.reconcile import Baseline
 
 
 __all__ = ["Journal", "JournalReader", "JournalSummary"]
@@ -180,6 +181,17 @@ class Journal:
     def unseen(self) -> asyncio.Future[int]:
         """Count the items of earlier runs that this one has not taken."""
         return self._writer.put(partial(items.unseen, run=self.run))
+
+    def note_baseline(
+        self, service: str, baseline: Baseline | None
+    ) -> asyncio.Future[None]:
+        """Write down what a service's list showed before the next intents."""
+        work = partial(items.note_baseline, service=service, baseline=baseline)
+        return self._writer.put(work)
+
+    def baseline(self, service: str) -> asyncio.Future[Baseline | None]:
+        """Read what the list showed before the last intents; None: nobody knows."""
+        return self._writer.put(partial(items.baseline, service=service))
 
     def accounts(self, ids: Collection[str]) -> asyncio.Future[items.Accounts]:
         """Tell which of these ids of tasks belong to items, or may."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 import sqlite3
 import time
@@ -12,17 +13,21 @@ import attrs
 
 from .exceptions import InvalidArgument, JournalError
 from .journal_rows import COLUMNS, LIST, build_row, parse_row
+from .sansio import codec
 from .sansio.ledger import Entry, ItemState
+from .sansio.reconcile import Baseline
 
 
 __all__ = [
     "Accounts",
     "Begun",
     "accounts",
+    "baseline",
     "begin_run",
     "claim",
     "find",
     "get",
+    "note_baseline",
     "put",
     "select",
     "unseen",
@@ -37,6 +42,9 @@ UPDATES = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS[1:])
 
 VALUES = 500
 """Values in one statement; old versions of SQLite take 999."""
+
+BASELINE = "baseline of "
+"""What the name of the fact begins with that has a service's baseline."""
 
 # Nothing but names of columns is ever put together into a statement.
 
@@ -99,6 +107,28 @@ def begin_run(
     sql = "INSERT INTO runs (began, beat) VALUES (?, ?)"
     run = int(connection.execute(sql, (now, now)).lastrowid or 0)
     return Begun(run=run, id=known["id"], fresh=items == 0)
+
+
+def note_baseline(
+    connection: sqlite3.Connection, service: str, baseline: Baseline | None
+) -> None:
+    """Write down what a service's list showed; None: nobody knows."""
+    connection.execute("DELETE FROM facts WHERE name = ?", (BASELINE + service,))
+    if baseline is not None:
+        since = baseline.since and baseline.since.isoformat()
+        value = codec.dumps([since, *sorted(baseline.ids)]).decode()
+        sql = "INSERT INTO facts (name, value) VALUES (?, ?)"
+        connection.execute(sql, (BASELINE + service, value))
+
+
+def baseline(connection: sqlite3.Connection, service: str) -> Baseline | None:
+    """Read what :func:`note_baseline` wrote last."""
+    sql = "SELECT value FROM facts WHERE name = ?"
+    row = connection.execute(sql, (BASELINE + service,)).fetchone()
+    if row is None:
+        return None
+    since, *ids = codec.loads(row[0].encode())
+    return Baseline(frozenset(ids), since and datetime.fromisoformat(since))
 
 
 def put(connection: sqlite3.Connection, entry: Entry, run: int) -> None:

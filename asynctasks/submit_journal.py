@@ -17,6 +17,7 @@ from .batch_book import JournalBook
 from .batch_inputs import digest
 from .batch_item import build_failure, check_key
 from .batch_remote import Remote
+from .batch_settle import note_baseline
 from .desk import Desk
 from .exceptions import (
     AsyncTasksError,
@@ -232,6 +233,7 @@ class SubmitJournal:
         lost = None
         async with book.turn(prepared):
             await self._doubts.settle(book, entry.key, prepared)
+            await note_baseline(entry.service, book, self._remote)
             if self._closed:
                 raise InvalidState(CLOSED)
             flight.sending = True

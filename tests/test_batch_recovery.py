@@ -15,6 +15,7 @@ from asynctasks.batch import BatchItem, BatchSubmitter
 from asynctasks.batch_inputs import digest
 from asynctasks.journal import Journal
 from asynctasks.sansio.ledger import Entry, ItemState, Step, Timings, advance
+from asynctasks.sansio.reconcile import Baseline
 from tests.batches import SERVICES, World, collect, connect, run_to_death
 
 
@@ -100,7 +101,7 @@ async def test_missing_inputs_are_given_too(tmp_path: Path) -> None:
     """A task whose input is not given again ends as an item without one."""
     world = World()
     inputs = [{"x": str(n), "seconds": 0.05} for n in range(3)]
-    death = await run_to_death(world, "aimms", inputs, tmp_path / "1", 7)
+    death = await run_to_death(world, "aimms", inputs, tmp_path / "1", 9)
     async with (
         connect("aimms", world.transport) as client,
         BatchSubmitter(client, death.journal, resume=True) as again,
@@ -143,6 +144,7 @@ async def intend(
         connect(service, world.transport) as client,
         await Journal.open(path) as journal,
     ):
+        await journal.note_baseline("work", Baseline())
         for index, given in enumerate(inputs):
             prepared = await client._remote().prepare("work", given, {})
             await journal.put(

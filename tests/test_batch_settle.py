@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,17 @@ import pytest
 
 from asynctasks.aimms import AimmsClient
 from asynctasks.batch import BatchItem, BatchSubmitter
-from asynctasks.batch_book import JournalBook
+from asynctasks.batch_book import AGAIN, JournalBook
 from asynctasks.batch_remote import Remote
-from asynctasks.batch_settle import settle
+from asynctasks.batch_settle import note_baseline, settle
 from asynctasks.client import TaskClient
 from asynctasks.exceptions import (
+    AsyncTasksError,
     AuthenticationFailed,
+    ConnectError,
     ConnectionLost,
     SubmitOutcomeUnknown,
+    UnsupportedOperation,
 )
 from asynctasks.journal import Journal
 from asynctasks.sansio.aimms import AimmsDialect
@@ -28,9 +32,9 @@ from asynctasks.sansio.auth import NoAuth
 from asynctasks.sansio.dialect import Capabilities, Launched, Prepared, Reconcile
 from asynctasks.sansio.http import Flow, Request, Response
 from asynctasks.sansio.ledger import Entry, ItemState, Timings
-from asynctasks.sansio.reconcile import Lost
-from asynctasks.sansio.retry import RetryPolicy
-from asynctasks.sansio.task import TaskRef
+from asynctasks.sansio.reconcile import Baseline, Lost
+from asynctasks.sansio.retry import NO_RETRY, RetryPolicy
+from asynctasks.sansio.task import TaskRef, TaskState, TaskStatus
 from asynctasks.server.faults import Fault
 from asynctasks.transport import Transport
 from tests.batches import POLL, SERVICES, World, collect, connect
@@ -62,6 +66,11 @@ async def submitter(
         BatchSubmitter(client, path / "run.db", grace=0.05, **options) as made,
     ):
         yield made
+
+
+def show_what_was_before(world: World) -> None:
+    """Let the list be read once, before the first submit."""
+    world.simulator.faults.add(Fault(), method="GET", path="tasks/?$")
 
 
 def states(items: list[BatchItem]) -> list[ItemState]:
@@ -224,6 +233,7 @@ async def test_list_that_cannot_be_read_leaves_it_unknown(
 async def test_outage_is_waited_for(world: World, tmp_path: Path) -> None:
     """While the list cannot be had for a while, nothing is decided."""
     world.simulator.faults.add(Fault(drop="answer"), method="POST", path="work")
+    show_what_was_before(world)
     broken = Fault(response=Response(503))
     world.simulator.faults.add(broken, times=11, method="GET", path="tasks/?$")
     retry = RetryPolicy(attempts=10, wait_initial=0.0, wait_jitter=0.0)
@@ -240,6 +250,7 @@ async def test_outage_is_waited_for(world: World, tmp_path: Path) -> None:
 async def test_refused_credentials_decide_nothing(world: World, tmp_path: Path) -> None:
     """What the credentials keep us from finding out is left to the next run."""
     world.simulator.faults.add(Fault(drop="answer"), method="POST", path="work")
+    show_what_was_before(world)
     refused = Fault(response=Response(401))
     world.simulator.faults.add(refused, times=99, method="GET", path="tasks/?$")
     async with submitter(world, tmp_path) as made:
@@ -339,6 +350,7 @@ async def test_task_of_a_blind_doubt_is_nobodys(world: World, tmp_path: Path) ->
     """What may be of an item of which nothing could be seen is not another one's."""
     for drop in ("answer", "request"):
         world.simulator.faults.add(Fault(drop=drop), method="POST", path="work")
+    show_what_was_before(world)
     forbidden = Fault(response=Response(403))
     world.simulator.faults.add(forbidden, method="GET", path="tasks/?$")
     async with submitter(world, tmp_path) as made:
@@ -453,3 +465,191 @@ async def test_key_is_new_for_a_new_attempt(world: World, tmp_path: Path) -> Non
 
     assert [DONE] == states(items)
     assert (2, 2) == (world.submissions, len(keeper.answers))
+
+
+# --- what was there before ---------------------------------------------------
+
+
+async def test_task_of_the_same_client_is_not_adopted(
+    world: World, tmp_path: Path
+) -> None:
+    """A single submit right before a batch is not taken for the batch's lost one."""
+    async with connect("aimms", world.transport) as client:
+        await client.submit("work", {"x": "mine"})
+        world.simulator.faults.add(Fault(drop="request"), method="POST", path="work")
+        async with BatchSubmitter(client, tmp_path / "run.db", grace=0.05) as made:
+            items = await collect(made.map("work", given(1)))
+
+    assert [{"x": "0"}] == [item.result for item in items]
+    assert ({}, 2) == (world.twice, world.submissions)
+
+
+async def test_task_submitted_during_the_batch_is_not_adopted(
+    world: World, tmp_path: Path
+) -> None:
+    """A single submit of the same client between those of a batch is its own."""
+    async with (
+        connect("aimms", world.transport) as client,
+        BatchSubmitter(client, tmp_path / "run.db", grace=0.05) as made,
+    ):
+        await collect(made.map("work", given(1)))
+        await client.submit("work", {"x": "mine"})
+        world.simulator.faults.add(Fault(drop="request"), method="POST", path="work")
+        (item,) = await collect(made.map("work", [{"x": "lost"}]))
+
+    assert ({"x": "lost"}, {}) == (item.result, world.twice)
+
+
+@pytest.mark.parametrize("service", ["aimms", "oml-v2"])
+async def test_task_of_an_ended_program_is_not_adopted(
+    world: World, tmp_path: Path, service: str
+) -> None:
+    """What somebody else submitted before the batch is not taken for a lost one."""
+    async with connect(service, world.transport) as other:
+        await other.submit("work", {"x": "theirs"})
+    fault = Fault(drop="request")
+    world.simulator.faults.add(fault, method="POST", path=LAUNCH[service])
+    async with submitter(world, tmp_path, service) as made:
+        items = await collect(made.map("work", given(1)))
+
+    assert [{"x": "0"}] == [item.result for item in items]
+    assert ({}, 2) == (world.twice, world.submissions)
+
+
+@pytest.mark.parametrize("status", [403, 500])
+async def test_what_was_before_cannot_be_seen(
+    world: World, tmp_path: Path, status: int
+) -> None:
+    """Where nobody knows what was there before, a task is told and not adopted."""
+    refused = Fault(response=Response(status))
+    world.simulator.faults.add(refused, method="GET", path="tasks/?$")
+    world.simulator.faults.add(Fault(drop="answer"), method="POST", path="work")
+    async with (
+        connect("aimms", world.transport, retry=NO_RETRY) as client,
+        BatchSubmitter(client, tmp_path / "run.db", grace=0.05) as made,
+    ):
+        items = await collect(made.map("work", given(2), limit=1, ordered=True))
+
+    assert [UNKNOWN, DONE] == states(items)
+    assert (1, 2) == (len(items[0].candidates), world.submissions)
+
+
+async def test_list_is_read_once_for_all_submits(world: World, tmp_path: Path) -> None:
+    """What was there before is asked for before the first submit, and never again."""
+    seen: list[int] = []
+    async with submitter(world, tmp_path) as made:
+        read = made._remote.list_baseline
+
+        async def count(service: str, began: float) -> Baseline | None:
+            seen.append(posts(world))
+            return await read(service, began)
+
+        made._remote.list_baseline = count  # type: ignore[method-assign]
+        await collect(made.map("work", given(5), limit=2))
+
+    assert ([0], 5) == (seen, posts(world))
+
+
+class Unreachable(Listening):
+    """A service whose list cannot be had at first."""
+
+    def __init__(self, error: AsyncTasksError) -> None:
+        super().__init__()
+        self.errors = [error]
+        self.looks = 0
+
+    async def list_baseline(self, service: str, began: float) -> Baseline | None:
+        self.looks += 1
+        if self.errors:
+            raise self.errors.pop()
+        return Baseline(frozenset({"t"}))
+
+
+async def test_service_out_of_reach_is_asked_again(tmp_path: Path) -> None:
+    """Where nobody can be asked, nothing is to be sent; the next submit asks."""
+    remote = Unreachable(ConnectError("refused"))
+    async with await Journal.open(tmp_path / "run.db") as journal:
+        book = JournalBook(journal, Reconcile.ORPHANS)
+        with pytest.raises(ConnectError):
+            await note_baseline("work", book, remote)
+        await asyncio.gather(*(note_baseline("work", book, remote) for _ in range(3)))
+        found = await book.baseline("work")
+
+    assert (2, Baseline(frozenset({"t"}))) == (remote.looks, found)
+
+
+async def test_refused_list_is_read_again_later(tmp_path: Path) -> None:
+    """A list that is refused is not asked for with every submit, but once a minute."""
+    remote = Unreachable(UnsupportedOperation("a list", "it"))
+    async with await Journal.open(tmp_path / "run.db") as journal:
+        book = JournalBook(journal, Reconcile.ORPHANS)
+        for _ in range(3):
+            await note_baseline("work", book, remote)
+        looks, unknown = remote.looks, await book.baseline("work")
+        book._next_look["work"] -= AGAIN
+        await note_baseline("work", book, remote)
+
+    assert (1, None, 2) == (looks, unknown, remote.looks)
+
+
+async def test_nothing_is_noted_while_intents_are_in_doubt(tmp_path: Path) -> None:
+    """What the list shows may be of an intent that is not settled yet."""
+    remote = Unreachable(ConnectError("unused"))
+    async with await Journal.open(tmp_path / "run.db") as journal:
+        book = JournalBook(journal, Reconcile.ORPHANS)
+        await journal.put(
+            Entry(key="k", index=0, service="work", state=ItemState.INTENDED)
+        )
+        await note_baseline("work", book, remote)
+
+    assert 0 == remote.looks
+
+
+async def test_known_task_is_contested_for_an_earlier_run(tmp_path: Path) -> None:
+    """A task of this client may be an earlier run's, whose end was not written down."""
+    remote = Having("mine")
+    async with await Journal.open(tmp_path / "run.db") as journal:
+        await journal.note_baseline("", Baseline())
+        book = JournalBook(journal, Reconcile.ORPHANS)
+        at = Timings(submitted=book.now())
+        entry = Entry(key="k", index=0, state=ItemState.INTENDED, timings=at)
+        lost = ConnectionLost("")
+        ((settled, _),) = await settle(
+            [entry], book, remote, error=lost, grace=0.0, alone=True, earlier=True
+        )
+
+    assert (UNKNOWN, ("mine",)) == (settled.state, settled.candidates)
+
+
+class Having(Listening):
+    """A service that has one task, which its client submitted."""
+
+    def __init__(self, id: str) -> None:  # noqa: A002 - it is one
+        super().__init__()
+        self._desk.counts.known.append(id)
+
+    async def find(self, losts: Sequence[Lost]) -> list[list[TaskRef]]:
+        refs = [TaskRef(id=each) for each in self._desk.counts.known]
+        return [[ref for ref in refs if ref.id not in lost.known] for lost in losts]
+
+
+async def test_sleep_lets_nothing_old_in(world: World, tmp_path: Path) -> None:
+    """What is older than the first look is not it, however long the machine slept."""
+    old = TaskRef(id="old")
+    since = datetime(2026, 1, 1, tzinfo=UTC)
+    async with await Journal.open(tmp_path / "run.db") as journal:
+        await journal.note_baseline("", Baseline(frozenset({"young"}), since))
+        book = JournalBook(journal, Reconcile.ORPHANS)
+        at = Timings(submitted=book.now())
+        entry = Entry(key="k", index=0, state=ItemState.INTENDED, timings=at)
+        remote = Listening()
+        await settle(
+            [entry], book, remote, error=ConnectionLost(""), grace=0.0, alone=True
+        )
+    lost = remote.asked[0]
+    status = TaskStatus(
+        state=TaskState.RUNNING, created_at=since - timedelta(seconds=1)
+    )
+
+    assert not lost.may_be(old, status, None)
+    assert {"young"} == lost.known

@@ -368,10 +368,13 @@ async def test_what_was_given_up_is_not_submitted_again(
 
 async def test_candidates_are_given(world: World, path: Path) -> None:
     """Of two tasks that may be it, neither is taken; both are told."""
-    async with connect("aimms", world.transport) as other:
+    async with (
+        connect("aimms", world.transport) as other,
+        client_of(world, path) as client,
+    ):
+        await client.acknowledge(await client.submit("work", given(1), key="before"))
         stranger = await other.submit("work", given(7))
-    lose(world, "aimms", "answer")
-    async with client_of(world, path) as client:
+        lose(world, "aimms", "answer")
         with pytest.raises(SubmitOutcomeUnknown):
             await client.submit("work", given(), key="a")
         (found,) = await journalled(client)
@@ -416,6 +419,7 @@ async def test_list_that_cannot_be_had_decides_nothing(
 ) -> None:
     """Nothing more is sent until it is known what became of a lost submit."""
     lose(world, "aimms", "answer")
+    world.simulator.faults.add(Fault(), method="GET", path="tasks/?$")
     refused = Fault(response=Response(401))
     world.simulator.faults.add(refused, times=99, method="GET", path="tasks/?$")
     async with client_of(world, path) as client:

@@ -19,12 +19,33 @@ from .task import TaskRef, TaskStatus
 from ..exceptions import TransportError, UnsupportedOperation
 
 
-__all__ = ["Lost", "find_all_lost", "find_lost", "service_time"]
+__all__ = [
+    "Baseline",
+    "Lost",
+    "find_all_lost",
+    "find_lost",
+    "list_baseline",
+    "service_time",
+]
 
 T = TypeVar("T")
 
 ROWS = 10_000
 """Rows of a list that are searched at most, unless the whole is wanted."""
+
+BASELINE_ROWS = 100_000
+"""Rows of a list beyond which there is no saying what was there."""
+
+
+@attrs.frozen
+class Baseline:
+    """What a service's list showed before a submit began: none of it is its task."""
+
+    ids: frozenset[str] = frozenset()
+    """Of tasks that are too young to be told by their time."""
+
+    since: datetime | None = None
+    """What was created earlier is not in ``ids``; by the service's clock."""
 
 
 @attrs.frozen(kw_only=True)
@@ -41,6 +62,9 @@ class Lost:
     known: frozenset[str] = frozenset()
     """The ids of tasks that are accounted for."""
 
+    floor: datetime | None = None
+    """What was created earlier is not it, by the service's clock."""
+
     whole: bool = False
     """Whether all of the list is searched, so that what is not found is not there."""
 
@@ -49,7 +73,9 @@ class Lost:
         if ref.id in self.known or ref.service not in {None, self.service}:
             return False
         created = status.created_at
-        return since is None or created is None or created >= since
+        if created is None:
+            return True
+        return all(created >= each for each in (since, self.floor) if each is not None)
 
 
 def find_lost(dialect: Dialect, lost: Lost) -> Flow[list[TaskRef]]:
@@ -84,14 +110,47 @@ def find_all_lost(dialect: Dialect, losts: Sequence[Lost]) -> Flow[list[list[Tas
     ]
 
 
+def list_baseline(
+    dialect: Dialect, service: str, began: float
+) -> Flow[Baseline | None]:
+    """
+    List what could be taken for tasks of submits to come.
+
+    Args:
+        dialect: of a service whose list settles what was lost.
+        service: of the submits.
+        began: what is older than this is told by its time; on the event loop's clock.
+
+    Returns:
+        The tasks that are there; None where the list is too long to be read.
+    """
+    found: dict[str, TaskRef] = {}
+    lost = Lost(service=service, began=began)
+    first = yield from _search(dialect, [lost], [found], BASELINE_ROWS)
+    if first is None:
+        return None
+    return Baseline(frozenset(found), service_time(first, began))
+
+
 def _find_orphans(dialect: Dialect, losts: Sequence[Lost]) -> Flow[list[list[TaskRef]]]:
-    heard: list[Response] = []
+    rows = math.inf if any(lost.whole for lost in losts) else ROWS
     found: list[dict[str, TaskRef]] = [{} for _ in losts]
+    yield from _search(dialect, losts, found, rows)
+    return [list(refs.values()) for refs in found]
+
+
+def _search(
+    dialect: Dialect,
+    losts: Sequence[Lost],
+    found: Sequence[dict[str, TaskRef]],
+    rows: float,
+) -> Flow[Response | None]:
+    """Put down what may be of each; return the first answer if that was all."""
+    heard: list[Response] = []
     query: Query | None = dialect.build_survey([TaskRef(id="")])
-    whole = any(lost.whole for lost in losts)
     read = 0
     pages: set[tuple[int, str | None]] = set()
-    while query is not None and (whole or read < ROWS):
+    while query is not None and read < rows:
         note_page(query, pages)
         page = yield from _overhear(dialect.select(dialect.task_resource, query), heard)
         since = [service_time(heard[0], lost.began) for lost in losts]
@@ -102,7 +161,7 @@ def _find_orphans(dialect: Dialect, losts: Sequence[Lost]) -> Flow[list[list[Tas
                     refs.setdefault(ref.id, ref)
         read += len(page.rows)
         query = page.next
-    return [list(refs.values()) for refs in found]
+    return heard[0] if query is None else None
 
 
 def _find_launched(dialect: Dialect, lost: Lost) -> Flow[list[TaskRef]]:
