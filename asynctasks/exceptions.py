@@ -328,7 +328,10 @@ class AuthenticationFailed(ResponseError):
 class PermissionDenied(ResponseError):
     """Raised on 403: whoever signed the request, if anybody, may not do this."""
 
-    remedy = "check what the key, token or user may do, where the service takes one"
+    remedy = (
+        "check what the key, token or user may do, where the service takes one; "
+        "from a local AIMMS it means that there may be no such service"
+    )
 
     def _advice(self) -> str:
         # A service that says what is not allowed knows better: it need not be the key.

@@ -108,7 +108,8 @@ TEXTS: list[tuple[AsyncTasksError, str]] = [
         PermissionDenied(answer(403)),
         (
             "answered 403 (check what the key, token or user may do, where the "
-            "service takes one)"
+            "service takes one; from a local AIMMS it means that there may be no such "
+            "service)"
         ),
     ),
     (

@@ -88,7 +88,9 @@ def check_submit(client: TaskClient, arguments: Mapping[str, Any]) -> None:
     Raises:
         UnsupportedOperation: there are some; it says what there is instead.
     """
-    known = submit_options(type(client))
+    # What AIMMS takes beside the body, it takes in the cloud only.
+    hosted = getattr(client.dialect, "hosted", True)
+    known = submit_options(type(client)) if hosted else []
     for name in sorted(set(arguments).difference(known, BODY)):
         operation = f"option {name} of a submit"
         raise UnsupportedOperation(operation, client.dialect.title, tuple(known))

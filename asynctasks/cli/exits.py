@@ -49,7 +49,8 @@ MEANINGS = {
     Exit.FAILED: "the task failed or was cancelled, the service refuses the request, "
     "or what came cannot be written",
     Exit.USAGE: "the command, a profile or a setting cannot be used; nothing was sent",
-    Exit.AUTH: "the key is not accepted, or does not allow this",
+    Exit.AUTH: "the key is not accepted, or does not allow this; "
+    "or a local AIMMS has no such service",
     Exit.NOT_FOUND: "there is no such task, service or result",
     Exit.TIMEOUT: "the task did not end within --timeout; it goes on",
     Exit.NETWORK: "the service cannot be reached, or is in trouble: try again later",

@@ -80,6 +80,14 @@ async def test_made_up_token_takes_the_place_of_a_password(protocol: str) -> Non
         assert "Authorization" in client._driver.auth.headers()
 
 
+async def test_local_aimms_has_no_options(isolated: Path) -> None:
+    """The refusal offers none of those of the cloud."""
+    settings = {"url": "http://localhost:9", "deployment": "local"}
+    async with connect(Options(settings=settings)) as client:
+        with pytest.raises(UnsupportedOperation, match="it has: nothing of the kind"):
+            check_submit(client, {"foo": 1})
+
+
 async def test_schedule_where_there_is_none_is_refused(isolated: Path) -> None:
     """An argument that the service would not see is not dropped in silence."""
     settings = {"protocol": "desp", "url": "http://localhost:9"}
