@@ -116,7 +116,9 @@ def note_baseline(
     connection.execute("DELETE FROM facts WHERE name = ?", (BASELINE + service,))
     if baseline is not None:
         since = baseline.since and baseline.since.isoformat()
-        value = codec.dumps([since, *sorted(baseline.ids)]).decode()
+        # A server's text may hold what UTF-8 cannot say.
+        ids = [each.encode("utf-8", "replace").decode() for each in baseline.ids]
+        value = codec.dumps([since, *ids]).decode()
         sql = "INSERT INTO facts (name, value) VALUES (?, ?)"
         connection.execute(sql, (BASELINE + service, value))
 

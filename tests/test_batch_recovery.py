@@ -21,6 +21,9 @@ from tests.batches import SERVICES, World, collect, connect, run_to_death
 
 GRACE = 0.05
 
+MOMENTS = {"aimms": 3, "oml-v2": 5}
+"""When the first submit is about to be sent; OML asks for a token before."""
+
 DONE, UNKNOWN = ItemState.SUCCEEDED, ItemState.UNKNOWN
 
 
@@ -113,6 +116,43 @@ async def test_missing_inputs_are_given_too(tmp_path: Path) -> None:
     assert {None} == {item.input for item in items}
     assert {DONE} == {item.state for item in items}
     assert len(items) == unseen == world.submissions
+    await world.transport.aclose()
+
+
+@pytest.mark.parametrize("service", ["aimms", "oml-v2"])
+async def test_task_from_before_the_first_run_is_not_adopted(
+    tmp_path: Path, service: str
+) -> None:
+    """A killed run's intent takes no task that was there before that run began."""
+    world = World()
+    async with connect(service, world.transport) as other:
+        await other.submit("work", {"x": "theirs"})
+    # It dies when the intent is written and the submit is not sent.
+    at = MOMENTS[service]
+    death = await run_to_death(world, service, [{"x": "0"}], tmp_path / "1", at)
+    with Journal.read(death.journal) as reader:
+        left = [entry.state for entry in reader.items()]
+    (item,) = await resume(world, service, [{"x": "0"}], death.journal)
+
+    assert ([ItemState.INTENDED], {"x": "0"}) == (left, item.result)
+    assert ({}, 2) == (world.twice, world.submissions)
+    await world.transport.aclose()
+
+
+async def test_nothing_is_adopted_where_nobody_knows_what_was_before(
+    tmp_path: Path,
+) -> None:
+    """A journal that does not say what was there before has its candidates told."""
+    world = World()
+    given = {"x": "1"}
+    path = tmp_path / "run.db"
+    await intend(world, "aimms", path, given)
+    async with await Journal.open(path) as journal:
+        await journal.note_baseline("work", None)
+    await accept(world, "aimms", given)
+    (item,) = await resume(world, "aimms", [given], path)
+
+    assert (UNKNOWN, 1, 1) == (item.state, len(item.candidates), world.submissions)
     await world.transport.aclose()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 import sqlite3
 
@@ -13,6 +14,7 @@ import pytest
 
 from asynctasks import journal_items as items
 from asynctasks.journal_rows import MIGRATIONS
+from asynctasks.sansio.reconcile import Baseline
 from tests.journals import entry
 
 
@@ -37,6 +39,37 @@ def test_run_has_a_number(connection: sqlite3.Connection) -> None:
 
     assert (1, True, 2, False) == (first.run, first.fresh, second.run, second.fresh)
     assert first.id == second.id
+
+
+@pytest.mark.parametrize("since", [None, datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)])
+def test_baseline_is_of_one_service(
+    connection: sqlite3.Connection, since: datetime | None
+) -> None:
+    """What was there before is read as it was written last, for each service."""
+    items.note_baseline(connection, "a", Baseline(frozenset({"old"})))
+    items.note_baseline(
+        connection, "a", Baseline(frozenset({"x", "\N{SNOWMAN}"}), since)
+    )
+    items.note_baseline(connection, "b", Baseline())
+    items.note_baseline(connection, "b", None)
+
+    assert Baseline(frozenset({"x", "\N{SNOWMAN}"}), since) == items.baseline(
+        connection, "a"
+    )
+    assert (None, None) == (
+        items.baseline(connection, "b"),
+        items.baseline(connection, "c"),
+    )
+
+
+def test_baseline_survives_the_next_run(connection: sqlite3.Connection) -> None:
+    """A run that goes on knows what was there before the run whose intents it has."""
+    known = Baseline(frozenset({"t"}))
+    items.begin_run(connection, Path("j"), {}, resume=False)
+    items.note_baseline(connection, "work", known)
+    items.begin_run(connection, Path("j"), {"origin": "o"}, resume=True)
+
+    assert known == items.baseline(connection, "work")
 
 
 def test_get_finds_nothing(connection: sqlite3.Connection) -> None:

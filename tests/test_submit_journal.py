@@ -366,6 +366,20 @@ async def test_what_was_given_up_is_not_submitted_again(
     assert 1 == world.submissions
 
 
+@pytest.mark.parametrize("service", ["aimms", "oml-v2"])
+async def test_task_of_another_client_is_not_adopted(
+    world: World, path: Path, service: str
+) -> None:
+    """What a client submitted that is closed is not taken for a lost submit."""
+    async with connect(service, world.transport) as other:
+        await other.submit("work", given(7))
+    lose(world, service, "request")
+    async with client_of(world, path, service) as client:
+        result = await client.run("work", given(), key="a")
+
+    assert (given(), {}, 2) == (result, world.twice, world.submissions)
+
+
 async def test_candidates_are_given(world: World, path: Path) -> None:
     """Of two tasks that may be it, neither is taken; both are told."""
     async with (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+import math
 from typing import Any
 
 import attrs
@@ -19,7 +20,14 @@ from asynctasks.sansio.desp import DespDialect
 from asynctasks.sansio.dialect import Dialect, Page, Query
 from asynctasks.sansio.http import Flow, Headers, Request, Response, Sleep
 from asynctasks.sansio.oml import OmlDialect, parse_place
-from asynctasks.sansio.reconcile import Lost, find_all_lost, find_lost, service_time
+from asynctasks.sansio.reconcile import (
+    Baseline,
+    Lost,
+    find_all_lost,
+    find_lost,
+    list_baseline,
+    service_time,
+)
 from asynctasks.sansio.task import TaskRef
 from tests.converse import converse
 
@@ -104,6 +112,46 @@ def test_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     pages = [page(row(f"t{n}", "2023-11-23 15:19:10"), total=99) for n in range(2)]
 
     assert ["t0", "t1"] == ids(LOST, *pages)
+
+
+def baseline(*answers: Response) -> Baseline | None:
+    _, found = converse(list_baseline(CLOUD, "solve", 940.0), *answers)
+    return found
+
+
+def test_baseline_is_what_could_be_taken_for_a_task() -> None:
+    """Noted is what is young, of the service, and what does not tell; and when."""
+    rows = [
+        row("old", "2023-11-23 15:18:50.000000"),
+        row("young", "2023-11-23 15:19:00.100000"),
+        row("no time", None),
+        row("other", "2023-11-23 15:19:00.300000", service="plan"),
+    ]
+    since = datetime(2023, 11, 23, 15, 18, 59, tzinfo=UTC)
+
+    assert Baseline(frozenset({"young", "no time"}), since) == baseline(page(*rows))
+    assert Baseline(frozenset({"old"})) == baseline(page(rows[0], date=None))
+
+
+def test_baseline_of_a_list_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list that is too long to be read says nothing about what was there."""
+    monkeypatch.setattr("asynctasks.sansio.reconcile.BASELINE_ROWS", 2)
+    pages = [page(row(f"t{n}", None), total=3) for n in range(2)]
+    whole = [page(row(f"t{n}", None), total=2) for n in range(2)]
+    found = baseline(*whole)
+
+    assert None is baseline(*pages)
+    assert found is not None
+    assert {"t0", "t1"} == found.ids
+
+
+def test_nothing_older_than_the_floor_is_it() -> None:
+    """What was there before is not it, though the search goes back further."""
+    floor = datetime(2023, 11, 23, 15, 19, 10, tzinfo=UTC)
+    lost = Lost(service="solve", began=-math.inf, floor=floor)
+    rows = [row("a", "2023-11-23 15:19:09.9"), row("b", "2023-11-23 15:19:10.1")]
+
+    assert ["b"] == ids(lost, page(*rows, row("untold", None)))[:1]
 
 
 def test_pages_in_a_circle() -> None:
