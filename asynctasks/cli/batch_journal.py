@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import attrs
 import click
 
+from .apart import keep_apart
 from .batch_lines import build_details, build_line, write_line
 from .command import Command, pass_options
 from .options import Options, talk_options
@@ -57,6 +58,7 @@ def status_command(
     """Count what became of the items; the batch may be running."""
     from ..journal import Journal  # noqa: PLC0415 - it loads asyncio
 
+    keep_apart({"JOURNAL": journal, "--report": report})
     with Journal.read(journal, salvage=salvage) as reader:
         summary = reader.summary()
     if report is not None:
@@ -163,6 +165,7 @@ def export_command(
     """Print all that is known of the items: a JSON document a line."""
     from ..journal import Journal  # noqa: PLC0415
 
+    keep_apart({"JOURNAL": journal, "--out": out})
     with Journal.read(journal, salvage=salvage) as reader:
         entries = reader.items(*map(ItemState, states))
         lines = (write_line(build_details(entry)) for entry in entries)

@@ -6,7 +6,6 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from itertools import combinations
 import os
 from pathlib import Path
 import shlex
@@ -15,6 +14,7 @@ from typing import Any, NoReturn
 
 import attrs
 
+from .apart import keep_apart
 from .batch_inputs import count_rows, stream
 from .batch_results import open_results
 from .batch_view import Log, Progress, Screen
@@ -74,11 +74,7 @@ class Order:
             InvalidArgument: two files are the same, or there is no journal to resume.
         """
         files = {"INPUTS": self.inputs, "--out": self.out, "--journal": self.journal}
-        named = [*files.items(), ("--report", self.report or "-")]
-        for (first, one), (second, other) in combinations(named, 2):
-            if "-" not in {one, other} and same_file(Path(one), Path(other)):
-                remedy = f"is the file of {first}, too; name another"
-                raise InvalidArgument(second, other, remedy)
+        keep_apart({**files, "--report": self.report})
         if self.resume and not Path(self.journal).is_file():
             remedy = (
                 "there is no such journal: name that of the batch, or leave --resume "
@@ -209,14 +205,6 @@ class BatchRun:
         self.terminal.say(f"to see why: {line}")
         self.hint()
         return Exit.INCOMPLETE
-
-
-def same_file(one: Path, other: Path) -> bool:
-    """Tell whether two names mean one file, which need not be there."""
-    try:
-        return one.samefile(other)
-    except OSError:
-        return one.resolve() == other.resolve()
 
 
 def count_recorded(journal: str) -> Mapping[ItemState, int]:

@@ -122,6 +122,17 @@ def test_export_has_all_of_it(run: Run, journal: str, tmp_path: Path) -> None:
     assert "2027-01-15T08:00:00+00:00" == row["timings"]["submitted"]
 
 
+def test_journal_is_never_written_over(run: Run, journal: str) -> None:
+    """Neither an export nor a report takes its place."""
+    before = Path(journal).read_bytes()
+    export = run("batch", "export", journal, "--out", journal)
+    report = run("batch", "status", journal, "--report", journal)
+
+    assert (2, 2) == (export.exit_code, report.exit_code)
+    assert "is the file of JOURNAL, too" in export.stderr
+    assert before == Path(journal).read_bytes()
+
+
 def test_export_that_cannot_be_written(run: Run, journal: str, tmp_path: Path) -> None:
     """The error says so."""
     result = run("batch", "export", journal, "--out", str(tmp_path / "no" / "x"))
