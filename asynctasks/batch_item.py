@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -20,6 +21,8 @@ from .exceptions import (
 )
 from .handle import TaskHandle
 from .manners import Decode, ErrorPolicy, RemotePolicy, check_waiting
+from .sansio.answers import check_decode, decode_content
+from .sansio.http import Headers, Response
 from .sansio.ledger import Entry, Failure, ItemState, Timings
 from .sansio.task import TaskState, TaskStatus
 
@@ -56,7 +59,7 @@ class BatchItem:
     """
 
     result: Any = attrs.field(default=None, repr=False)
-    """The decoded result; None also where it is stored in a file."""
+    """The decoded result; None also where it is in a file: see :meth:`load`."""
 
     error: BaseException | None = None
     """Why there is no result."""
@@ -83,6 +86,9 @@ class BatchItem:
     stored: Path | None = None
     """The file that has the result, where it is too large for the journal."""
 
+    media_type: str = ""
+    """Of the result, where it is known from the journal."""
+
     recorded: bool = False
     """Whether it ended in an earlier run and comes from the journal."""
 
@@ -93,8 +99,29 @@ class BatchItem:
 
     @property
     def outcome(self) -> Any:
-        """The result, or the error instead of one."""
+        """The result, or the error instead of one; see :meth:`load` for large ones."""
         return self.result if self.ok else self.error
+
+    async def load(self, decode: Decode = "auto") -> Any:
+        """
+        Return the result, also one that is in a file; None where there is none.
+
+        Args:
+            decode: how a file is decoded, as in ``map()``.
+
+        Raises:
+            ResponseDecodeError: the file is not of the kind that was insisted on.
+            OSError: the file cannot be read.
+        """
+        check_decode(decode)
+        if self.stored is None:
+            return self.result
+        return await asyncio.to_thread(_load, self.stored, self.media_type, decode)
+
+
+def _load(path: Path, media_type: str, decode: Decode) -> Any:
+    headers = Headers({"Content-Type": media_type} if media_type else {})
+    return decode_content(Response(200, headers, path.read_bytes()), decode)
 
 
 @attrs.frozen(kw_only=True)
@@ -229,6 +256,7 @@ def build_item(entry: Entry, index: int, given: Any, **facts: Any) -> BatchItem:
         attempts=entry.attempts,
         retries=entry.retries,
         candidates=entry.candidates,
+        media_type=entry.media_type,
         **facts,
     )
 

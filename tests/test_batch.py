@@ -680,6 +680,11 @@ async def test_large_results_are_files(
         assert large.stored is not None
         assert tmp_path / "run.db.results" == large.stored.parent.resolve()
         assert b'{"text":"xx' == large.stored.read_bytes()[:11]
+        assert [{"text": "x" * each["size"]} for each in given] == [
+            await small.load(),
+            await large.load(),
+        ]
+        assert large.stored.read_bytes() == await large.load("bytes")
         assert [large.stored] == list(large.stored.parent.iterdir())
 
 
@@ -695,7 +700,7 @@ async def test_results_beyond_memory_are_streamed(world: World, tmp_path: Path) 
         (item,) = await collect(each.map("big", [{}]))
 
     assert item.stored is not None
-    assert b"x" * 5000 == item.stored.read_bytes()
+    assert b"x" * 5000 == item.stored.read_bytes() == await item.load()
 
 
 async def test_cleaned_up_tasks_are_safe_first(world: World, tmp_path: Path) -> None:
