@@ -128,7 +128,7 @@ class BatchRun:
         self.progress: Progress | None = None
         self.view: Log | Screen | None = None
         self.begun = False
-        """Whether the journal is ours."""
+        """Whether journal and results are ours."""
 
     async def work(self) -> None:
         """Go through all items."""
@@ -146,8 +146,8 @@ class BatchRun:
             )
             with open_results(self.terminal, order.out, resume=order.resume) as results:
                 async with submitter_of(order, client) as submitter:
-                    self.begun = True
                     await results.replay(order.journal)
+                    self.begun = True
                     await self.recall(client.capabilities.reconcile)
                     with self.build_view(progress) as view:
                         async with refreshing(view), start(submitter, order) as batch:

@@ -61,6 +61,7 @@ def test_lines_of_others_are_never_replaced(
 
     assert 2 == result.exit_code
     assert "line 1 is not of this batch" in result.stderr
+    assert "to resume" not in result.stderr
     assert content == Path("mine.jsonl").read_text()
 
 
