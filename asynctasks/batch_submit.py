@@ -55,6 +55,8 @@ async def submit(record: Record) -> None:
         if waited + wait > record.ground.remote.manners.patience:
             await _refused(record, error, final=True)
             return
+        if record.ground.stopped:
+            raise asyncio.CancelledError
         await asyncio.sleep(wait)
 
 
@@ -76,6 +78,8 @@ async def _try(record: Record) -> AsyncTasksError | None:
             record.handle = handle = await ground.remote.start(prepared)
         except SubmitOutcomeUnknown as exc:
             record.sending = False  # to be found out any time
+            if ground.stopped:
+                raise asyncio.CancelledError from exc  # the next run finds it out
             await _find_out(record, exc)
             return None
         except AsyncTasksError as exc:

@@ -32,6 +32,7 @@ from asynctasks.sansio.http import Headers, Request, Response
 from asynctasks.sansio.ledger import ItemState
 from asynctasks.sansio.schedule import PollPolicy
 from asynctasks.sansio.task import TaskState
+from asynctasks.server.faults import Fault
 from asynctasks.transport import Transport
 from tests.batches import POLL, World, collect, connect
 from tests.faults.cancel_at import CancelAt
@@ -480,6 +481,23 @@ async def test_close_can_cancel(client: AimmsClient, world: World) -> None:
     await asyncio.sleep(1)
 
     assert ([], 4, 0) == (tokens, world.submissions, world.open)
+
+
+@virtual
+async def test_close_tries_no_submit_again(client: AimmsClient, world: World) -> None:
+    """A submit under way comes to its end; one that is put off is not said again."""
+    later = Response(503, Headers({"Retry-After": "100"}))
+    world.simulator.faults.add(Fault(response=later, delay=2), times=99, method="POST")
+    batch = client.map("work", inputs(5), limit=5)
+    taking = asyncio.ensure_future(anext(batch))
+    await asyncio.sleep(1)
+    begun = asyncio.get_running_loop().time()
+    await batch.aclose()
+    took = asyncio.get_running_loop().time() - begun
+    await asyncio.wait([taking])
+
+    assert took < 50
+    assert 0 == world.submissions
 
 
 @virtual

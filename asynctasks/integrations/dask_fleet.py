@@ -201,16 +201,18 @@ class Fleet:
         if address in self._asked:
             self._asked[address] = True
         elif address in self._held:
+            self._asked[address] = True  # at once: more news may come before it begins
             self._start(self._collect(address))
 
     async def _collect(self, address: str) -> None:
         """Ask a worker for its news, one answer after the other."""
-        self._asked[address] = True
-        while self._asked[address]:
-            self._asked[address] = False
-            for news in await self._ask(address, tell) or ():
-                self._receive(self._held.get(address, {}), news)
-        del self._asked[address]
+        try:
+            while self._asked[address]:
+                self._asked[address] = False
+                for news in await self._ask(address, tell) or ():
+                    self._receive(self._held.get(address, {}), news)
+        finally:
+            del self._asked[address]
 
     @staticmethod
     def _receive(held: dict[int, Lease], news: News) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -93,3 +94,32 @@ async def test_error_after_the_end_harms_nobody() -> None:
     got.fail(ConnectionLost("gone"))
 
     assert 200 == (await got.fetched).status
+
+
+class Cluster:
+    """Answers for its workers, some time later."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def run(self, what: Any, *args: Any, workers: list[str], **_: Any) -> Any:
+        await asyncio.sleep(0)
+        self.asked += workers
+        return {worker: [] for worker in workers}
+
+
+async def test_news_that_come_together_are_asked_for_by_one() -> None:
+    """A worker is asked again when there is more, but never twice at once."""
+    cluster = Cluster()
+    fleet = Fleet(cluster, lambda: None, size=1, chunk=1)  # type: ignore[arg-type, return-value]
+    fleet._held["worker"] = {}
+    for _ in range(3):
+        fleet._hear((0.0, "worker"))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    fleet._hear((0.0, "worker"))
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+    assert {} == fleet._asked
+    assert ["worker"] * 2 == cluster.asked
