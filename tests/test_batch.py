@@ -494,7 +494,7 @@ async def test_close_tries_no_submit_again(client: AimmsClient, world: World) ->
     begun = asyncio.get_running_loop().time()
     await batch.aclose()
     took = asyncio.get_running_loop().time() - begun
-    await asyncio.wait([taking])
+    await asyncio.gather(taking, return_exceptions=True)
 
     assert took < 50
     assert 0 == world.submissions
