@@ -50,7 +50,8 @@ class BatchItem:
     """As given; else the index, or with a journal the hash of the input."""
 
     input: Any = attrs.field(repr=False)
-    """None for an item of the journal that is not among the inputs any more."""
+    """None for an item of the journal that is not among the inputs any more, or where
+    the batch ended before the input was read."""
 
     state: ItemState
     """

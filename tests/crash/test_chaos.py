@@ -152,7 +152,8 @@ class Chaos:
         ):
             async for item in batch:
                 unknown = item.state is UNKNOWN
-                if item.state.settled:
+                # Without its input where the batch ended before that was read.
+                if item.state.settled and item.input is not None:
                     self.outcomes[item.input["x"]] = (
                         UNKNOWN if unknown else item.outcome
                     )

@@ -120,7 +120,8 @@ async def test_ten_thousand_tasks(capsys: pytest.CaptureFixture[str]) -> None:
     assert second["resident"] - first["resident"] < 4 * MEGABYTE
     assert second["allocated"] - first["allocated"] < HALF * ID + 64 * 1024
     assert second["objects"] - first["objects"] < 200
-    assert second["files"] <= first["files"] + 5
+    # Connections are kept, as many as were ever used at once; nothing else grows.
+    assert second["files"] - second["sockets"] <= first["files"] - first["sockets"]
     assert second["sockets"] <= 64
     assert second["tasks"] <= first["tasks"] <= 6
     assert 1 == end["tasks"]
