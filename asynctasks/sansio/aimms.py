@@ -28,7 +28,6 @@ from .times import parse_time
 from .urls import join_query, origin_of, segment
 from ..exceptions import (
     InvalidArgument,
-    NotFound,
     RemoteProtocolError,
     UnsupportedOperation,
 )
@@ -464,15 +463,6 @@ class AimmsDialect(Dialect):
         document: Mapping[str, Any] = expect(response, 200).json()
         field(document, "id", str, response, required=True)
         return document
-
-    def delete_one(self, resource: str, key: str) -> Flow[bool]:
-        """Remove one task; tell whether there was one."""
-        self.capabilities.require(resource, "delete_one", self.title)
-        try:
-            yield from self.delete(TaskRef(id=key))
-        except NotFound:
-            return False
-        return True
 
     def count(self, resource: str, where: Mapping[str, Any]) -> Flow[int]:
         """Count tasks."""

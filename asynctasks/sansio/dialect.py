@@ -19,7 +19,7 @@ import attrs
 from .answers import expect
 from .http import Body, Flow, Request, Response
 from .task import TaskRef, TaskState, TaskStatus, merge_status
-from ..exceptions import RemoteProtocolError, UnsupportedOperation
+from ..exceptions import NotFound, RemoteProtocolError, UnsupportedOperation
 
 
 __all__ = [
@@ -408,8 +408,13 @@ class Dialect(ABC):
         return self._refuse(resource, "delete")
 
     def delete_one(self, resource: str, key: str) -> Flow[bool]:
-        """Delete one row; return whether there was one."""
-        return self._refuse(resource, "delete_one")
+        """Delete one row; return whether there was one. As it is, that of a task."""
+        self.capabilities.require(resource, "delete_one", self.title)
+        try:
+            yield from self.delete(TaskRef(id=key))
+        except NotFound:
+            return False
+        return True
 
     def count(self, resource: str, where: Mapping[str, Any]) -> Flow[int]:
         """Count the rows that match."""

@@ -221,15 +221,6 @@ class VantiqDialect(Dialect):
             return None
         return row
 
-    def delete_one(self, resource: str, key: str) -> Flow[bool]:
-        """Remove the row of one task; tell whether there was one."""
-        self.capabilities.require(resource, "delete_one", self.title)
-        try:
-            yield from self.delete(TaskRef(id=key))
-        except NotFound:
-            return False
-        return True
-
     def count(self, resource: str, where: Mapping[str, Any]) -> Flow[int]:
         """Count tasks."""
         self.capabilities.require(resource, "count", self.title)
