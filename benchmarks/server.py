@@ -30,9 +30,7 @@ class World:
     """The tasks: when each is over, and how often it must be looked at before."""
 
     def __init__(self) -> None:
-        self.of: dict[bytes, dict[bytes, list[float]]] = {root: {} for root in ROOTS}
         self.tasks: dict[bytes, list[float]] = {}
-        self.requests = 0
 
     def submit(self, body: bytes) -> bytes:
         inputs = json.loads(body) if body else {}
@@ -68,6 +66,14 @@ class World:
         rows = b",".join(self.document(task_id) for task_id in ids)
         return b'{"total_tasks":%d,"current_batch":[%b]}' % (len(self.tasks), rows)
 
+
+class Worlds:
+    """What there is below each of the roots."""
+
+    def __init__(self) -> None:
+        self.worlds = {root: World() for root in ROOTS}
+        self.requests = 0
+
     def answer(self, method: bytes, target: bytes, body: bytes) -> bytes | None:
         """Return the body of the answer; None for 404."""
         self.requests += 1
@@ -79,22 +85,24 @@ class World:
         root = next((root for root in ROOTS if path.startswith(root)), None)
         if root is None:
             return json.dumps({"_id": "1", "name": "row"}).encode()
-        self.tasks = self.of[root]
+        world = self.worlds[root]
         parts = path[len(root) :].strip(b"/").split(b"/")
         if method == b"POST":
-            return self.submit(body)
+            return world.submit(body)
         if parts == [b""]:
-            return self.page(query)
-        if parts[0] not in self.tasks:
+            return world.page(query)
+        if parts[0] not in world.tasks:
             return None
-        return b'{"done":true}' if parts[-1] == b"response" else self.document(parts[0])
+        return (
+            b'{"done":true}' if parts[-1] == b"response" else world.document(parts[0])
+        )
 
 
 class Protocol(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, worlds: Worlds) -> None:
+        self.worlds = worlds
         self.buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -111,7 +119,7 @@ class Protocol(asyncio.Protocol):
             body = self.buffer[end + 4 : end + 4 + length]
             self.buffer = self.buffer[end + 4 + length :]
             method, target, _ = head.split(b" ", 2)
-            answer = self.world.answer(method, target, body)
+            answer = self.worlds.answer(method, target, body)
             status = b"200 OK" if answer is not None else b"404 Not Found"
             self.transport.write(
                 b"HTTP/1.1 %b\r\nContent-Type: application/json\r\n"
@@ -130,8 +138,8 @@ def content_length(head: bytes) -> int:
 
 async def serve(pipe: Connection) -> None:
     loop = asyncio.get_running_loop()
-    world = World()
-    server = await loop.create_server(lambda: Protocol(world), "127.0.0.1", 0)
+    worlds = Worlds()
+    server = await loop.create_server(lambda: Protocol(worlds), "127.0.0.1", 0)
     pipe.send(server.sockets[0].getsockname()[1])
     await server.serve_forever()
 
