@@ -61,7 +61,7 @@ ROWS_PER_LOOK = 12
 """
 Rows of a list that are fetched per due look at most.
 
-Measured with aiohttp on one core: a look by itself costs about as much as reading 15
+Measured with aiohttp on one core: a look by itself costs about as much as reading 13
 rows of a list.
 """
 

@@ -3,8 +3,8 @@ Exchanges on aiohttp's connections, without the work of its session.
 
 A session makes everything anew for each request: it merges headers, and asks for
 cookies, proxies, netrc and traces. A poll wants none of it. It goes straight to a
-connection of the session's pool; connecting, TLS, parsing and decompression stay
-aiohttp's. That saves two fifths of what a poll costs.
+connection of the session's pool; connecting, TLS and parsing stay aiohttp's. That
+saves two fifths of what a poll costs.
 
 aiohttp does not promise the parts that this takes: :func:`fits` looks whether they are
 as expected. If not, and where a request wants more, the session is asked.
@@ -25,7 +25,7 @@ import aiohttp
 from aiohttp.connector import Connection
 import yarl
 
-from .receiving import Incoming, at_hand, body_limit, respond
+from .receiving import body_limit, read_body, respond
 from .sending import is_small
 from .unpacking import OFFERED
 from ..sansio.http import SAFE_METHODS, Headers, Request, Response
@@ -275,11 +275,7 @@ async def _exchange(
     if head.code == SWITCHING:
         return respond(head.code, head.headers, b"", request)
     limit = body_limit(head.code, max_bytes)
-    body, whole = at_hand(head.headers, content), True
-    if body is None:
-        body, whole = await Incoming(head.headers, content, protocol).read(limit)
-    elif len(body) > limit:
-        body, whole = body[:limit], False
+    body, whole = await read_body(head.headers, content, protocol, limit)
     # An answer may be early: what is not sent yet must not precede the next request.
     if whole and not transport.get_write_buffer_size():
         connection.release()

@@ -15,7 +15,7 @@ from ..exceptions import ProxyError, ResponseTooLarge
 from ..sansio.http import ERROR_BODY, Headers, Request, Response
 
 
-__all__ = ["REFUSED", "Incoming", "at_hand", "body_limit", "give_up", "respond"]
+__all__ = ["REFUSED", "Incoming", "body_limit", "give_up", "read_body", "respond"]
 
 REFUSED = 400
 """Statuses from here on are refusals."""
@@ -27,17 +27,6 @@ PROXY_REFUSED = 407
 def body_limit(status: int, max_bytes: int) -> int:
     """Return how many bytes of a body are read: of a refusal at most 64 KiB."""
     return min(max_bytes, ERROR_BODY) if status >= REFUSED else max_bytes
-
-
-def at_hand(headers: Mapping[str, str], content: aiohttp.StreamReader) -> bytes | None:
-    """Return a body that came with its head, plain and of a length; most do."""
-    if (
-        content.is_eof()
-        and "Content-Length" in headers
-        and "Content-Encoding" not in headers
-    ):
-        return content.read_nowait()
-    return None
 
 
 class Incoming:
@@ -106,6 +95,26 @@ class Incoming:
         # aiohttp takes the reset of a connection for its end.
         broken = None if self._protocol is None else self._protocol.exception()
         return isinstance(broken, OSError)
+
+
+async def read_body(
+    headers: Mapping[str, str],
+    content: aiohttp.StreamReader,
+    protocol: aiohttp.client_proto.ResponseHandler | None,
+    limit: int,
+    *,
+    packed: bool = True,
+) -> tuple[bytes, bool]:
+    """
+    Read a body up to a limit of unpacked bytes; tell whether that is all.
+
+    The other arguments are those of :class:`Incoming`.
+    """
+    plain = "Content-Length" in headers and "Content-Encoding" not in headers
+    if plain and content.is_eof():  # it came with its head, as most do
+        body = content.read_nowait()
+        return (body, True) if len(body) <= limit else (body[:limit], False)
+    return await Incoming(headers, content, protocol, packed=packed).read(limit)
 
 
 def _ends_with_connection(

@@ -16,7 +16,7 @@ import yarl
 from .base import Download, Transport, WebSocketStream
 from .direct import Direct, fits
 from .failures import FAILURES, translate
-from .receiving import REFUSED, Incoming, body_limit, give_up, respond
+from .receiving import REFUSED, Incoming, body_limit, give_up, read_body, respond
 from .sending import Sending
 from .sockets import (
     SAY_GOODBYE,
@@ -162,8 +162,15 @@ class AiohttpTransport(Transport):
             total=None, sock_connect=self._connect_within(timeout), sock_read=idle
         )
         answer, head = await self._head(request, limits, timeout)
-        refused = head.status >= REFUSED  # its body is in the head
-        body = Incoming.nothing() if refused else _incoming(answer, request)
+        if head.status >= REFUSED:
+            body = Incoming.nothing()  # it is in the head
+        else:
+            body = Incoming(
+                answer.headers,
+                answer.content,
+                _protocol(answer),
+                packed=not request.streamed,
+            )
         try:
             yield Download(head, self._chunks(body, request, idle))
         finally:
@@ -342,17 +349,20 @@ async def _read(
 ) -> Response:
     """Read an answer of the session."""
     limit = body_limit(answer.status, max_bytes)
-    body, whole = await _incoming(answer, request).read(limit)
+    packed = not request.streamed
+    body, whole = await read_body(
+        answer.headers, answer.content, _protocol(answer), limit, packed=packed
+    )
     if not whole:
         answer.close()
     return respond(answer.status, answer.headers, body, request, whole=whole)
 
 
-def _incoming(answer: aiohttp.ClientResponse, request: Request) -> Incoming:
-    connection = answer.connection
-    protocol = None if connection is None else connection.protocol
-    packed = not request.streamed
-    return Incoming(answer.headers, answer.content, protocol, packed=packed)
+def _protocol(
+    answer: aiohttp.ClientResponse,
+) -> aiohttp.client_proto.ResponseHandler | None:
+    """Return what reads the connection of an answer, while it has one."""
+    return None if answer.connection is None else answer.connection.protocol
 
 
 def _proxy_url(proxy: str) -> yarl.URL:
